@@ -1,0 +1,684 @@
+"""Backtest of retraining policies on a accuracy matrix: what each would have cost, how well timed.
+
+A replay: the model trained through the first period serves from the second on. Before each later period t
+a policy may replace it by the model trained through period t - 1 - d, d the label delay, which then serves
+from t on. Before t only the accuracies of periods up to t - 1 - d are known; features, and so PSI, are
+never late.
+
+Every policy is measured against two bounds that no team can follow: the offline optimum (`oracle`), and
+random schedules with the same number of retrainings, which tell good timing from merely retraining often.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.accuracy_matrix import (
+    FloatArray,
+    Matrix,
+    MatrixError,
+    PathLike,
+    accuracy_matrix,
+    read_matrix,
+    read_psi,
+    read_validation,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "Backtest",
+    "Hybrid",
+    "Matrix",
+    "MatrixError",
+    "Never",
+    "Policy",
+    "Scheduled",
+    "Triggered",
+    "View",
+    "accuracy_matrix",
+    "backtest",
+    "parse_policy",
+    "read_matrix",
+]
+
+Mask = NDArray[np.bool_]
+
+# Okabe and Ito's colours without yellow; 7, 5 and 12 repeat together only after 420 policies.
+COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h")
+LANE = 0.02  # of accuracy, between the rows of marks
+
+DEFAULT_DROP = 0.05
+DEFAULT_POLICIES = (
+    "never",
+    *(f"scheduled:{k}" for k in (1, 2, 4, 8, 16)),
+    "scheduled:best",
+    *(f"triggered:accuracy<-{drop}" for drop in (0.01, 0.02, 0.05, 0.1)),
+    "oracle",
+)
+FORMS = (
+    "never",
+    "scheduled:4",
+    "scheduled:best",
+    "triggered:accuracy<-0.05",
+    "triggered:psi>0.2",
+    "triggered:psi-mean>0.2",
+    "hybrid:8",
+    "hybrid:8:accuracy<-0.05",
+    "random:11",
+    "oracle",
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """What is known before period t, and nothing else; periods are those of the matrix.
+
+    t: the period about to be served
+    deployed: training period of the model in service
+    first_served: first period that this model served (serves)
+    label_delay: periods
+    accuracies: fraction in [0, 1], of the service from the matrix's second period up to `known_through`
+    reference: accuracy that the model in service is held against: its validation accuracy where the backtest
+        has one, else its accuracy in `first_served`; None while that is unknown
+    psi: PSI of each feature, from the training rows of the model in service to period t - 1; None without PSI
+    """
+
+    t: int
+    deployed: int
+    first_served: int
+    label_delay: int
+    accuracies: FloatArray
+    reference: float | None
+    psi: FloatArray | None
+
+    @property
+    def known_through(self) -> int:
+        """Newest period with labels; a retraining now gives the model trained through it."""
+        return self.t - 1 - self.label_delay
+
+    @property
+    def accuracy(self) -> float | None:
+        """Accuracy of the model in service in period `known_through`; None if it did not serve then."""
+        return float(self.accuracies[-1]) if self.known_through >= self.first_served else None
+
+
+class Policy(Protocol):
+    """Decides before each period whether to retrain.
+
+    `decide` is called once for each period in which a retraining is possible, in order, starting with the
+    third (later where labels are so late that nothing but the first period is labelled). A plain function
+    `decide(view) -> bool` will do; its `name`, or else its `__name__`, is what the tables show.
+    """
+
+    def decide(self, view: View) -> bool:
+        """Whether to replace the model in service before period `view.t`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Never:
+    """Keep the first model."""
+
+    def decide(self, view: View) -> bool:
+        """Never."""
+        return False
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """Retrain when the training data of the model in service ended at least `every` periods before t - 1.
+
+    It is the age of the data that counts: with labels d periods late the retrainings are `every` - d apart.
+    """
+
+    every: int
+
+    def decide(self, view: View) -> bool:
+        """Whether the age is reached."""
+        return view.t - 1 - view.deployed >= self.every
+
+
+def accuracy_drop(view: View) -> float | None:
+    """Reference accuracy minus newest known accuracy of the model in service."""
+    if view.reference is None or view.accuracy is None:
+        return None
+    # In float64 0.75 - 0.7 exceeds 0.05; a drop of exactly the threshold must not.
+    return round(view.reference - view.accuracy, 9)
+
+
+def largest_psi(view: View) -> float | None:
+    """PSI of the feature that moved most."""
+    return None if view.psi is None else float(view.psi.max())
+
+
+def mean_psi(view: View) -> float | None:
+    """PSI, mean of the features."""
+    return None if view.psi is None else float(view.psi.mean())
+
+
+METRICS: dict[str, Callable[[View], float | None]] = {
+    "accuracy": accuracy_drop,
+    "psi": largest_psi,
+    "psi-mean": mean_psi,
+}
+
+
+@dataclass(frozen=True)
+class Triggered:
+    """Retrain when a metric exceeds a threshold; a metric that is not known yet does not.
+
+    metric: `accuracy` (drop below the reference), `psi` (largest feature), `psi-mean` (mean of the features)
+    threshold: >= 0, fraction for accuracy
+    """
+
+    metric: str = "accuracy"
+    threshold: float = DEFAULT_DROP
+
+    def decide(self, view: View) -> bool:
+        """Whether the threshold is exceeded."""
+        score = METRICS[self.metric](view)
+        return score is not None and score > self.threshold
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """Retrain when either the schedule or the trigger says so."""
+
+    schedule: Scheduled
+    trigger: Triggered
+
+    def decide(self, view: View) -> bool:
+        """Whether one of the two fires."""
+        return self.schedule.decide(view) or self.trigger.decide(view)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A matrix with prices and delay: what a schedule costs on it.
+
+    A schedule is a mask (..., n_periods), True where a retraining precedes the period.
+    """
+
+    matrix: Matrix
+    retrain_cost: float
+    value_per_period: float
+    label_delay: int
+    seed: int
+    validation: FloatArray | None = None
+    psi: FloatArray | None = None
+
+    @property
+    def candidates(self) -> NDArray[np.int64]:
+        """Positions of the periods before which a retraining is possible: there is a model to deploy."""
+        return np.arange(max(2, 1 + self.label_delay), self.matrix.periods.size)
+
+    def accuracy(self, mask: Mask) -> FloatArray:
+        """Accuracy of the service in each period from the second on, (..., n_periods - 1)."""
+        positions = np.arange(mask.shape[-1])
+        trained = np.where(mask, positions - 1 - self.label_delay, 0)
+        models = np.maximum.accumulate(trained, axis=-1)[..., 1:]
+        served: FloatArray = self.matrix.values[models, positions[1:]]
+        return served
+
+    def cost(self, mask: Mask) -> FloatArray:
+        """Cost of staleness and retraining, (...)."""
+        lost = (1.0 - self.accuracy(mask)).sum(axis=-1)
+        total: FloatArray = self.value_per_period * lost + self.retrain_cost * mask.sum(axis=-1)
+        return total
+
+    def mask(self, positions: ArrayLike) -> Mask:
+        """Schedule with a retraining before the given positions."""
+        mask = np.zeros(self.matrix.periods.size, dtype=bool)
+        mask[np.asarray(positions, dtype=np.int64)] = True
+        return mask
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """The least costly of all schedules, found by dynamic programming over the model in service.
+
+    Knows the future: a bound, not a candidate. Of schedules equally dear (to 1e-12 of the value of a period
+    per period) it takes the one with fewer retrainings, then the one whose models are older.
+    """
+
+    def plan(self, problem: Problem) -> Mask:
+        """Schedule, O(n_periods^2) time."""
+        loss = problem.value_per_period * (1.0 - problem.matrix.values)
+        n, delay = problem.matrix.periods.size, problem.label_delay
+        tie = 1e-12 * problem.value_per_period * n
+        cost, retrains, parent = np.full(n - 1, np.inf), np.zeros(n - 1, int), np.zeros(n - 1, int)
+        cost[0] = loss[0, 1]
+        for t in range(2, n):
+            newest = max(t - 1 - delay, 0)
+            alive = max(newest, 1)
+            if newest:
+                parent[newest] = _least(cost[:newest], retrains[:newest], tie)
+                retrains[newest] = retrains[parent[newest]] + 1
+                cost[newest] = cost[parent[newest]] + problem.retrain_cost + loss[newest, t]
+            cost[:alive] += loss[:alive, t]
+        chosen, model = [], _least(cost, retrains, tie)
+        while model:
+            chosen.append(model + 1 + delay)
+            model = parent[model]
+        return problem.mask(chosen)
+
+
+def _least(cost: FloatArray, retrains: NDArray[np.int64], tie: float) -> int:
+    """Position of the least cost, among equals of the fewest retrainings, then the first."""
+    return int(np.argmin(np.where(cost <= cost.min() + tie, retrains, np.iinfo(np.int64).max)))
+
+
+@dataclass(frozen=True)
+class BestInterval:
+    """`scheduled:k` with the k of least cost, chosen IN HINDSIGHT: a bound, not a candidate."""
+
+    def interval(self, problem: Problem) -> int:
+        """Periods; the longest of those equally dear."""
+        intervals = range(1, max(2, problem.matrix.periods.size - 1))
+        costs = {k: float(problem.cost(self._mask(problem, k))) for k in intervals}
+        return min(intervals, key=lambda k: (costs[k], -k))
+
+    def plan(self, problem: Problem) -> Mask:
+        """Schedule."""
+        return self._mask(problem, self.interval(problem))
+
+    def _mask(self, problem: Problem, every: int) -> Mask:
+        n = problem.matrix.periods.size
+        first = max(2, 1 + problem.label_delay, 1 + every)
+        return problem.mask(np.arange(first, n, max(1, every - problem.label_delay)))
+
+
+@dataclass(frozen=True)
+class Random:
+    """One schedule with `retrains` retrainings, drawn from all such schedules with the backtest's seed.
+
+    The mean and SD over many of them stand beside every policy in the table.
+    """
+
+    retrains: int
+
+    def plan(self, problem: Problem) -> Mask:
+        """Schedule. Raises ValueError if there are fewer periods than retrainings."""
+        possible = problem.candidates
+        if self.retrains > possible.size:
+            raise ValueError(f"random:{self.retrains}: only {possible.size} periods allow a retraining")
+        rng = np.random.default_rng([problem.seed, 1])
+        return problem.mask(rng.choice(possible, self.retrains, replace=False))
+
+
+Plan = Oracle | BestInterval | Random
+
+
+def parse_policy(text: str) -> Policy | Plan:
+    """Policy from its short form; k counts periods, n retrainings.
+
+    `never`; `scheduled:k`; `scheduled:best` (the k of least cost, in hindsight); `triggered:CONDITION`;
+    `hybrid:k` or `hybrid:k:CONDITION` (either; an accuracy drop of more than 0.05 where none is given);
+    `random:n` (one random schedule, drawn with the backtest's seed); `oracle` (the offline optimum).
+    CONDITION: `accuracy<-0.05` (lost more than 0.05 of accuracy), `psi>0.2` (largest feature),
+    `psi-mean>0.2` (mean of the features).
+    Raises ValueError that lists the right forms.
+
+    >>> parse_policy("hybrid:8")
+    Hybrid(schedule=Scheduled(every=8), trigger=Triggered(metric='accuracy', threshold=0.05))
+    >>> parse_policy("shceduled:4")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    ValueError: policy 'shceduled:4': did you mean 'scheduled:4'? ...
+    """
+    head, colon, rest = text.strip().partition(":")
+    match head, rest:
+        case "never", "":
+            return Never()
+        case "oracle", "":
+            return Oracle()
+        case "scheduled", "best":
+            return BestInterval()
+        case "scheduled", _:
+            return Scheduled(_count(text, rest, 1))
+        case "random", _:
+            return Random(_count(text, rest, 0))
+        case "triggered", _:
+            return _trigger(text, rest) if colon else Triggered()
+        case "hybrid", _:
+            every, colon, condition = rest.partition(":")
+            trigger = _trigger(text, condition) if colon else Triggered()
+            return Hybrid(Scheduled(_count(text, every, 1)), trigger)
+    raise _unknown(text)
+
+
+def _count(text: str, number: str, least: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", number) or int(number) < least:
+        raise _unknown(text, f"got {number!r}, expected a whole number from {least}")
+    return int(number)
+
+
+def _trigger(text: str, condition: str) -> Triggered:
+    parts = re.fullmatch(r"\s*([\w-]+?)\s*(<\s*-|>)\s*([0-9]*\.?[0-9]+)\s*", condition, re.ASCII)
+    if parts is None or parts[1] not in METRICS or (parts[1] == "accuracy") != (parts[2] != ">"):
+        raise _unknown(text, f"got {condition!r}, expected accuracy<-0.05, psi>0.2 or psi-mean>0.2")
+    return Triggered(parts[1], float(parts[3]))
+
+
+def _unknown(text: str, problem: str | None = None) -> ValueError:
+    head, colon, rest = text.strip().partition(":")
+    if problem is None:
+        heads = sorted({form.partition(":")[0] for form in FORMS})
+        near = difflib.get_close_matches(head.lower(), heads, n=1)
+        problem = f"did you mean {near[0] + colon + rest!r}?" if near else "unknown"
+        if near and near[0] == head:
+            problem = f"{head!r} takes nothing after it"
+    return ValueError(f"policy {text!r}: {problem}; one of: {', '.join(FORMS)}")
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """What happened under one policy.
+
+    name: as in the tables
+    retrained: periods before which the model was replaced, (n,)
+    accuracy: fraction, of the service in each period from the second on, (n_periods - 1,)
+    total_cost: in the money of the backtest's prices
+    hindsight: the policy knew the future or drew lots, and is no candidate
+    """
+
+    name: str
+    retrained: NDArray[np.int64]
+    accuracy: FloatArray
+    total_cost: float
+    hindsight: bool
+
+    @property
+    def retrains(self) -> int:
+        """Number of retrainings."""
+        return int(self.retrained.size)
+
+    @property
+    def mean_accuracy(self) -> float:
+        """Fraction, mean of the served periods."""
+        return float(self.accuracy.mean())
+
+
+@dataclass(frozen=True, eq=False)
+class Backtest:
+    """Policies replayed on one matrix, in the order given.
+
+    replays: one a policy
+    oracle: the offline optimum, replayed whether asked for or not
+    twins: number of retrainings -> mean and SD of the mean accuracy of random schedules with as many
+    """
+
+    problem: Problem
+    replays: tuple[Replay, ...]
+    oracle: Replay
+    twins: dict[int, tuple[float, float]]
+
+    @property
+    def best_interval(self) -> int:
+        """The k that `scheduled:best` stands for, periods: of least cost in hindsight."""
+        return BestInterval().interval(self.problem)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dict a policy, ready for JSON.
+
+        name, retrains, mean_accuracy (fraction), total_cost and regret (cost above the offline optimum) in
+        money, skill (mean accuracy above that of random schedules with as many retrainings), skill_sd (skill
+        in SDs of those schedules, None where they cannot differ), random_accuracy and random_sd (theirs).
+        """
+        return [self._row(replay) for replay in self.replays]
+
+    def table(self) -> pd.DataFrame:
+        """`rows` as a table, the name in column `policy`; NaN where a row has None."""
+        frame = pd.DataFrame(self.rows()).rename(columns={"name": "policy"})
+        return frame.astype({"skill_sd": float})
+
+    def verdict(self) -> str:
+        """One sentence: the least costly policy that could have been followed, and what its timing gained."""
+        candidates = [replay for replay in self.replays if not replay.hindsight]
+        optimum = f"the offline optimum, {self.oracle.total_cost:.4g} with {_times(self.oracle.retrains)}"
+        if not candidates:
+            return f"None of these policies could have been followed; the bound is {optimum}."
+        best = min(candidates, key=lambda replay: replay.total_cost)
+        row = self._row(best)
+        if row["skill_sd"] is None:
+            timing = "with that many there is nothing to time"
+        else:
+            beats, gain = row["skill_sd"], f"{row['skill']:+.3f} of accuracy, {row['skill_sd']:+.1f} SD"
+            judged = "better than" if beats >= 2 else "worse than" if beats <= -2 else "not told apart from"
+            timing = f"its timing was {judged} that of random schedules with as many ({gain})"
+        return (
+            f"Of {len(candidates)} policies that could have been followed, {best.name} cost least: "
+            f"{best.total_cost:.4g} with {_times(best.retrains)} at mean accuracy {best.mean_accuracy:.3f}, "
+            f"{row['regret']:.3g} above {optimum}; {timing}."
+        )
+
+    def plot(self, ax: Axes | None = None, policies: Sequence[str] | None = None) -> Axes:
+        """Accuracy per period of every policy, its retrainings as marks in a lane below the curves.
+
+        policies: names to draw, None for all. Returns the axes, shows nothing. Raises ValueError for a name
+        that was not replayed.
+        """
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots(figsize=(11, 6), layout="constrained")
+        drawn = self._chosen(policies)
+        served = self.problem.matrix.periods[1:]
+        low = float(min(replay.accuracy.min() for replay in drawn))
+        for i, replay in enumerate(drawn):
+            colour, dashes, marker = (kind[i % len(kind)] for kind in (COLOURS, DASHES, MARKERS))
+            label = f"{replay.name} ({_times(replay.retrains)})"
+            # The mark lies outside the line's data, so that the legend shows both as one.
+            (line,) = ax.plot(served, replay.accuracy, color=colour, linestyle=dashes, lw=1.3, label=label)
+            line.set(marker=marker, markevery=(served.size, 1), markersize=5)
+            lane = np.full(replay.retrains, low - LANE * (i + 1))
+            ax.plot(replay.retrained, lane, color=colour, linestyle="none", marker=marker, markersize=5)
+        ax.set_ylim(bottom=low - LANE * (len(drawn) + 1))
+        ax.set_yticks([tick for tick in ax.get_yticks() if low - LANE / 2 <= tick <= 1])
+        ax.set_xlabel("period of the accuracy matrix")
+        ax.set_ylabel("accuracy (fraction right)")
+        ax.set_title("Accuracy of the service; marks below: periods that begin with a new model")
+        ax.grid(alpha=0.3)
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize="small", handlelength=4)
+        return ax
+
+    def _chosen(self, policies: Sequence[str] | None) -> list[Replay]:
+        by_name = {replay.name: replay for replay in self.replays}
+        for name in policies or ():
+            if name not in by_name:
+                raise ValueError(f"policy {name!r} was not replayed; one of: {', '.join(by_name)}")
+        return [by_name[name] for name in policies or by_name]
+
+    def _row(self, replay: Replay) -> dict[str, Any]:
+        mean, sd = self.twins[replay.retrains]
+        skill = replay.mean_accuracy - mean if sd else 0.0
+        return {
+            "name": replay.name,
+            "retrains": replay.retrains,
+            "mean_accuracy": replay.mean_accuracy,
+            "total_cost": replay.total_cost,
+            # The optimum is exact but for the order of additions.
+            "regret": max(0.0, replay.total_cost - self.oracle.total_cost),
+            "skill": skill,
+            "skill_sd": skill / sd if sd else None,
+            "random_accuracy": mean,
+            "random_sd": sd,
+        }
+
+
+def backtest(
+    matrix: Matrix | PathLike,
+    policies: Sequence[str | Policy | Callable[[View], bool]] | None = None,
+    *,
+    retrain_cost: float = 0.1,
+    value_per_period: float = 1.0,
+    label_delay: int = 0,
+    validation: PathLike | ArrayLike | None = None,
+    psi: PathLike | ArrayLike | None = None,
+    random_schedules: int = 1000,
+    seed: int = 0,
+) -> Backtest:
+    """Replay retraining policies on an accuracy matrix and weigh accuracy against the price of retraining.
+
+    matrix: from `read_matrix` or `accuracy_matrix`, or a path to read
+    policies: short forms (see `parse_policy`), objects with `decide(view)`, or functions `view -> bool`; None
+        is never, scheduled:1, 2, 4, 8, 16 and best, triggered by a drop of 0.01, 0.02, 0.05, 0.1, oracle.
+        `scheduled:best` picks its interval, of all, by least cost in hindsight.
+    retrain_cost: money per retraining, >= 0
+    value_per_period: money per period for accuracy going from 0 to 1, > 0. The cost of a policy is
+        value_per_period * sum over served periods of (1 - accuracy) + retrain_cost * retrainings, in that
+        money; with the default 1, costs count whole periods answered wrong
+    label_delay: periods, >= 0. Before t only accuracies up to t - 1 - label_delay are known, and a retraining
+        gives the model trained through that period, even if it is the one in service, and is paid for
+    validation: accuracy of each model as measured when it was trained, path (see `read_validation`) or
+        (n_train,): the reference of accuracy triggers in place of the first served period
+    psi: path (`read_psi`) or (n_train, n_periods, n_features), for PSI triggers
+    random_schedules: number of random schedules for `skill`, >= 2
+    seed: >= 0; same arguments, same result
+    Raises ValueError for an argument out of range, an unknown policy (with the right ones) or a PSI trigger
+    without PSI, MatrixError for a bad file, TypeError where a policy answers anything but True or False.
+
+    >>> m = Matrix([0, 1], [0, 1, 2], [[np.nan, 0.9, 0.6], [np.nan, np.nan, 0.9]])
+    >>> backtest(m, ["never", "scheduled:1"]).table()[["policy", "retrains", "total_cost"]]
+            policy  retrains  total_cost
+    0        never         0         0.5
+    1  scheduled:1         1         0.3
+    """
+    matrix = matrix if isinstance(matrix, Matrix) else read_matrix(matrix)
+    if not (math.isfinite(retrain_cost) and retrain_cost >= 0):
+        raise ValueError(f"retrain_cost: got {retrain_cost}, expected money per retraining >= 0")
+    if not (math.isfinite(value_per_period) and value_per_period > 0):
+        raise ValueError(f"value_per_period: got {value_per_period}, expected money per period > 0")
+    problem = Problem(
+        matrix,
+        float(retrain_cost),
+        float(value_per_period),
+        _whole("label_delay", label_delay, 0),
+        _whole("seed", seed, 0),
+        None if validation is None else _validation(validation, matrix),
+        None if psi is None else _psi(psi, matrix),
+    )
+    schedules = _whole("random_schedules", random_schedules, 2)
+    given = [policies] if isinstance(policies, str) else DEFAULT_POLICIES if policies is None else policies
+    replays = tuple(_replay(problem, policy) for policy in given)
+    names = [replay.name for replay in replays]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated or not names:
+        raise ValueError(f"policies: got {repeated[0]!r} twice" if repeated else "policies: got none")
+    oracle = _record(problem, "oracle", Oracle().plan(problem), hindsight=True)
+    return Backtest(problem, replays, oracle, _twins(problem, {r.retrains for r in replays}, schedules))
+
+
+def _replay(problem: Problem, policy: str | Policy | Callable[[View], bool]) -> Replay:
+    name = policy.strip() if isinstance(policy, str) else _name(policy)
+    decider = parse_policy(policy) if isinstance(policy, str) else policy
+    if isinstance(decider, Oracle | BestInterval | Random):
+        return _record(problem, name, decider.plan(problem), hindsight=True)
+    trigger = decider.trigger if isinstance(decider, Hybrid) else decider
+    if isinstance(trigger, Triggered) and trigger.metric != "accuracy" and problem.psi is None:
+        raise ValueError(f"policy {name!r}: needs the PSI of the matrix's features; give psi=")
+    decide = getattr(decider, "decide", decider)
+    if not callable(decide) or isinstance(decider, type):
+        raise ValueError(f"policy {policy!r}: expected a string, an object with decide(view) or a function")
+    return _record(problem, name, _schedule(problem, name, decide), hindsight=False)
+
+
+def _name(policy: object) -> str:
+    return str(getattr(policy, "name", None) or getattr(policy, "__name__", None) or type(policy).__name__)
+
+
+def _schedule(problem: Problem, name: str, decide: Callable[[View], bool]) -> Mask:
+    """Ask a policy before each period, showing it only what is known then."""
+    values, zero, delay = problem.matrix.values, int(problem.matrix.periods[0]), problem.label_delay
+    deployed, first, chosen = 0, 1, []
+    live = np.array([values[0, 1]])
+    for t in range(2, problem.matrix.periods.size):
+        known = t - 1 - delay
+        if known >= 0:
+            reference = float(values[deployed, first]) if known >= first else None
+            if problem.validation is not None:
+                reference = float(problem.validation[deployed])
+            # Copies, or a policy could reach the future through the arrays' base.
+            seen = live[:known].copy()
+            moved = None if problem.psi is None else problem.psi[deployed, t - 1].copy()
+            answer = decide(View(t + zero, deployed + zero, first + zero, delay, seen, reference, moved))
+            if not isinstance(answer, bool | np.bool_):
+                raise TypeError(f"policy {name!r}: decide returned {answer!r}, expected True or False")
+            if answer:
+                deployed, first = known, t
+                chosen.append(t)
+        live = np.append(live, values[deployed, t])
+    return problem.mask(chosen)
+
+
+def _record(problem: Problem, name: str, mask: Mask, *, hindsight: bool) -> Replay:
+    retrained = problem.matrix.periods[mask]
+    return Replay(name, retrained, problem.accuracy(mask), float(problem.cost(mask)), hindsight)
+
+
+def _twins(problem: Problem, budgets: Iterable[int], schedules: int) -> dict[int, tuple[float, float]]:
+    """Mean and SD of the mean accuracy of random schedules, for each number of retrainings.
+
+    The first n of one random order of the periods are a random schedule of n: all budgets share the orders.
+    """
+    possible, n = problem.candidates, problem.matrix.periods.size
+    rng = np.random.default_rng([problem.seed, 0])
+    found: dict[int, list[FloatArray]] = {budget: [] for budget in sorted(budgets)}
+    for start in range(0, schedules, 256):
+        size = min(256, schedules - start)
+        order = possible[np.argsort(rng.random((size, possible.size)), axis=1)]
+        for budget, means in found.items():
+            mask = np.zeros((size, n), dtype=bool)
+            np.put_along_axis(mask, order[:, :budget], True, axis=1)
+            means.append(problem.accuracy(mask).mean(axis=1))
+    return {budget: _mean_and_sd(np.concatenate(means)) for budget, means in found.items()}
+
+
+def _mean_and_sd(values: FloatArray) -> tuple[float, float]:
+    # Rounding gives equal values an SD of 1e-17, by which nothing should be divided.
+    return float(values.mean()), float(values.std(ddof=1)) if np.ptp(values) > 1e-12 else 0.0
+
+
+def _validation(given: PathLike | ArrayLike, matrix: Matrix) -> FloatArray:
+    if isinstance(given, str | os.PathLike):
+        return read_validation(given, matrix)
+    values = np.asarray(given, dtype=float)
+    if values.shape != matrix.train_periods.shape or not np.all((values >= 0) & (values <= 1)):
+        raise ValueError(f"validation: expected {matrix.train_periods.size} fractions in [0, 1], one a model")
+    return values
+
+
+def _psi(given: PathLike | ArrayLike, matrix: Matrix) -> FloatArray:
+    if isinstance(given, str | os.PathLike):
+        return read_psi(given, matrix)
+    values, shape = np.asarray(given, dtype=float), matrix.values.shape
+    if values.ndim != 3 or values.shape[:2] != shape or not values.shape[2]:
+        raise ValueError(f"psi: got shape {values.shape}, expected {(*shape, 'features')}")
+    later = values[~np.isnan(matrix.values)]
+    if not np.all((later >= 0) & np.isfinite(later)):
+        raise ValueError("psi: expected finite numbers >= 0 wherever the period is after the training period")
+    return values
+
+
+def _whole(name: str, value: int, least: int) -> int:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}: got {value!r}, expected a whole number >= {least}")
+    return int(value)
+
+
+def _times(retrains: int) -> str:
+    return f"{retrains or 'no'} retraining{'' if retrains == 1 else 's'}"

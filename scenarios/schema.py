@@ -1,0 +1,242 @@
+"""The scenario: everything that is simulated, in one validated, frozen object.
+
+One model a subject: `drift`, `world` (quality, traffic, labels), `monitoring`, `pipeline`, `policies`. This module
+puts them together and checks what only the whole can tell: that names exist and that times fit.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationInfo,
+    model_validator,
+)
+
+from scenarios.base import Component
+from scenarios.drift import Drift
+from scenarios.monitoring import Monitor
+from scenarios.pipeline import Pipeline
+from scenarios.policies import Policy
+from scenarios.units import Accuracy, Days, MoneyPerItem, PositiveDays
+from scenarios.world import Feature, Labels, Quality, RecordedQuality, Slice, Traffic, none_from_word
+
+MAX_WINDOWS = 2_000_000
+MAX_CELLS = 200_000_000
+DEFAULT_POLICIES = ("never", "scheduled:best", "triggered", "cost-aware", "oracle")
+
+
+def _features_from_count(value: Any) -> Any:
+    """Read `features: 10` as ten features, and names as features of weight 1."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 <= value <= 10_000:
+            raise ValueError(f"got {value}, expected 0 to 10000 features")
+        return [{"name": f"x{number}"} for number in range(1, value + 1)]
+    if isinstance(value, list):
+        return [{"name": item} if isinstance(item, str) else item for item in value]
+    return value
+
+
+class Scenario(Component):
+    """A system, its world, its operations and the policies to compare.
+
+    Times are in days, rates per day, money in units of `currency`, accuracies fractions. Files carry units as
+    people write them.
+    """
+
+    title: str = Field(min_length=1, description="what the system is")
+    story: str = Field(default="", description="a paragraph of context")
+    question: str = Field(default="", description="the main question")
+    source: str = Field(default="", description="where the figures come from")
+    horizon: PositiveDays = Field(default=365.0, description="simulated time")
+    window: PositiveDays = Field(
+        default=1 / 24, description="resolution of the data plane: the world is constant within a window"
+    )
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="label of all money")
+    value_per_query_per_unit_accuracy: MoneyPerItem = Field(
+        description="worth of accuracy going from 0 to 1, per request, e.g. '$0.50'"
+    )
+    reference_accuracy: Accuracy | None = Field(
+        default=None,
+        description="staleness is what accuracy falls short of this; initial accuracy, or 1 for recorded quality",
+    )
+    material_drop: Accuracy = Field(
+        default=0.01, description="an alarm is false while the true accuracy has fallen less than this"
+    )
+    features: Annotated[
+        list[Feature], BeforeValidator(_features_from_count, json_schema_input_type=int | list[str | Feature])
+    ] = Field(default=[], description="a number, names, or names and weights")
+    slices: list[Slice] = Field(default=[], description="cohorts; what is left over is the slice 'rest'")
+    quality: Quality = Field(description="how accuracy follows from the world")
+    drift: list[Drift] = Field(default=[], description="components of the world's change; they add up")
+    traffic: Traffic = Field(description="requests over time")
+    labels: Annotated[
+        Labels | None, BeforeValidator(none_from_word, json_schema_input_type=Labels | str | None)
+    ] = Field(default=Labels(), description="ground truth; 'none' when there is none")
+    monitors: list[Monitor] = Field(default=[], description="what is watched, whatever the policy")
+    triggers: list[Monitor] = Field(default=[], description="alarms that ask for a retraining")
+    pipeline: Pipeline = Pipeline()
+    policies: list[Policy] = Field(
+        default_factory=lambda: _default_policies(), description="what `compare` compares"
+    )
+
+    _written: Any = PrivateAttr(default=None)
+    _base_dir: Any = PrivateAttr(default=None)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _remember(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        """Keep what was written, so that `with_` can change it and validate the whole again."""
+        scenario = handler(data)
+        if isinstance(data, dict):
+            scenario._written = data
+            scenario._base_dir = (info.context or {}).get("base_dir")
+        return scenario
+
+    @property
+    def windows(self) -> int:
+        """Number of windows of the data plane."""
+        return round(self.horizon / self.window)
+
+    @property
+    def loss_reference(self) -> float:
+        """Accuracy from which staleness is counted."""
+        if self.reference_accuracy is not None:
+            return self.reference_accuracy
+        return 1.0 if isinstance(self.quality, RecordedQuality) else self.quality.initial_accuracy
+
+    @property
+    def slice_names(self) -> tuple[str, ...]:
+        """Names of the slices, with 'rest' for what they leave over; one slice 'all' when there are none."""
+        if not self.slices:
+            return ("all",)
+        names = tuple(item.name for item in self.slices)
+        return names if self._rest_weight() < 1e-9 else (*names, "rest")
+
+    @property
+    def slice_weights(self) -> tuple[float, ...]:
+        """Share of the requests of each slice of `slice_names`; adds up to 1."""
+        if not self.slices:
+            return (1.0,)
+        weights = tuple(item.weight for item in self.slices)
+        return weights if self._rest_weight() < 1e-9 else (*weights, self._rest_weight())
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features."""
+        return tuple(feature.name for feature in self.features)
+
+    def hash(self) -> str:
+        """SHA-256 of the scenario's content: equal scenarios have equal hashes, wherever they are stored."""
+        content = self.model_dump(mode="json", exclude={"title", "story", "question", "source"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def with_(self, **overrides: Any) -> Scenario:
+        """A copy with other values at dotted paths (`quality__decay="1%/d"`), validated again.
+
+        Raises ScenarioError where they do not fit.
+        """
+        from scenarios.loader import validate_mapping
+
+        return validate_mapping(self._written, overrides, base_dir=self._base_dir)
+
+    def _rest_weight(self) -> float:
+        return 1.0 - math.fsum(item.weight for item in self.slices)
+
+    @model_validator(mode="after")
+    def _whole_windows(self) -> Self:
+        count = self.horizon / self.window
+        if abs(count - round(count)) > 1e-6 * max(count, 1.0) or round(count) < 1:
+            raise ValueError("horizon must be a whole number of windows")
+        if count > MAX_WINDOWS:
+            raise ValueError(f"horizon has {count:,.0f} windows, expected at most {MAX_WINDOWS:,}")
+        cells = round(count) * max(len(self.features), 1) * len(self.slice_names)
+        if cells > MAX_CELLS:
+            raise ValueError(f"windows x features x slices is {cells:,}, expected at most {MAX_CELLS:,}")
+        return self
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Self:
+        features, slices = self.feature_names, tuple(item.name for item in self.slices)
+        _unique("features", features)
+        _unique("slices", slices)
+        if self._rest_weight() < -1e-9:
+            raise ValueError("slices: the weights add up to more than 1")
+        for number, component in enumerate(self.drift):
+            _known(f"drift[{number}].features", component.features, features)
+            _known(f"drift[{number}].slice", component.slice, slices)
+        for group in ("monitors", "triggers"):
+            monitors: list[Monitor] = getattr(self, group)
+            _unique(group, [monitor.label for monitor in monitors])
+            for number, monitor in enumerate(monitors):
+                self._check_monitor(f"{group}[{number}]", monitor)
+        for number, policy in enumerate(self.policies):
+            for monitor in policy.triggers or ():
+                self._check_monitor(f"policies[{number}]", monitor)
+        return self
+
+    def _check_monitor(self, place: str, monitor: Monitor) -> None:
+        _known(f"{place}.features", monitor.features, self.feature_names)
+        _known(f"{place}.slice", monitor.slice, self.slice_names)
+        if monitor.needs_labels and self.labels is None:
+            raise ValueError(f"{place}: metric {monitor.metric} needs labels, and labels are none")
+        if not monitor.needs_labels and not self.features:
+            raise ValueError(f"{place}: metric {monitor.metric} needs features, and the scenario has none")
+        for field in ("window", "cadence"):
+            given: float | None = getattr(monitor, field)
+            if given is None:
+                continue
+            ratio = given / self.window
+            if ratio < 1 - 1e-9 or abs(ratio - round(ratio)) > 1e-6 * ratio:
+                raise ValueError(f"{place}.{field}: must be a whole number of simulation windows")
+
+    @model_validator(mode="after")
+    def _quality_fits(self) -> Self:
+        if self.pipeline.learning.time_constant is not None and self.quality.kind != "degradation":
+            raise ValueError("pipeline.learning.time_constant needs quality of kind degradation")
+        if not isinstance(self.quality, RecordedQuality):
+            return self
+        ratio = self.quality.period / self.window
+        if abs(ratio - round(ratio)) > 1e-6 * max(ratio, 1.0) or round(ratio) < 1:
+            raise ValueError("quality.period must be a whole number of windows")
+        last = len(self.quality.matrix.rows[0]) - 1
+        if self.horizon > last * self.quality.period * (1 + 1e-9):
+            raise ValueError(f"horizon is longer than the {last} recorded periods after the first")
+        if self.pipeline.learning.factor("regain") != 1.0:
+            raise ValueError("pipeline.learning.regain must be 1 with recorded quality")
+        if self.slices:
+            raise ValueError("slices need a quality of kind degradation or exponential")
+        return self
+
+
+def _default_policies() -> list[Any]:
+    from scenarios.policies import parse_policy
+
+    return [parse_policy(text) for text in DEFAULT_POLICIES]
+
+
+def _unique(place: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{place}: {name!r} is there twice, expected different names")
+        seen.add(name)
+
+
+def _known(place: str, given: str | list[str] | None, names: tuple[str, ...]) -> None:
+    wanted = [] if given is None or given == "all" else [given] if isinstance(given, str) else given
+    for name in wanted:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            listed = ", ".join(names) if names else "(the scenario has none)"
+            raise ValueError(f"{place}: unknown {name!r}: {hint}one of: {listed}")

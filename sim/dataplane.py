@@ -1,0 +1,130 @@
+"""The data plane: accuracy and scores of all windows, advanced in kernels between two control events.
+
+Between two control events nothing about the system changes, so windows are computed ahead in blocks until a
+monitor calls. What was computed past a deployment is computed again for the new champion; noise is tied to its
+window, so the block size never shows in a result.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.monitoring import Champion, FeatureWatch, LabelWatch, Watch
+from sim.quality import Quality, Version
+from sim.world import World
+
+BLOCK = 64
+_TIME_SLACK = 1e-9
+
+
+class DataPlane:
+    """Accuracy per window and slice, and the watches, of one run."""
+
+    def __init__(self, world: World, quality: Quality, features: NDArray[np.float64], watches: list[Watch]) -> None:
+        self.world = world
+        self.quality = quality
+        self.features = features
+        self.watches = watches
+        self.window = world.scenario.window
+        self.windows = world.scenario.windows
+        self.weights = np.array(world.scenario.slice_weights)
+        self.accuracy = np.full((len(self.weights), self.windows), np.nan)
+        self.version_number = np.zeros(self.windows, dtype=np.int64)
+        self.champions: list[Champion] = []
+        self.scanned = 0
+        self._carried = np.zeros(len(self.weights))
+        for watch in watches:
+            if isinstance(watch, FeatureWatch):
+                watch.watch_state(features)
+
+    @property
+    def champion(self) -> Champion:
+        """The version in service."""
+        return self.champions[-1]
+
+    def go_live(self, version: Version, now: float) -> None:
+        """Put a version into service at day `now`; the window it goes live in is shared with the old one."""
+        window, part = self._window_of(now)
+        if self.champions:
+            self._carried = self._served_until(now, window, part)
+        self.scanned = min(window, self.windows)
+        fresh = self._mean_accuracy(version, now, min(window, self.windows - 1))
+        place = np.zeros((self.features.shape[0], self.features.shape[2]))
+        if version.features.shape[2] == place.shape[1]:
+            place = version.features[:, 0]
+        champion = Champion(version, now, window + (1 if part > 0.0 else 0), fresh, place)
+        self.champions.append(champion)
+        for watch in self.watches:
+            watch.reset(champion)
+
+    def change_world(self, window: int) -> None:
+        """The world changed from `window` on: compute again from there."""
+        if window >= self.scanned:
+            return
+        self.scanned = window
+        for watch in self.watches:
+            watch.rewind(window)
+
+    def next_alarm(self, until: float) -> tuple[int, Watch] | None:
+        """First call of a monitor at the end of a window not later than day `until`; None when all are silent."""
+        limit = min(self._window_of(until)[0], self.windows)
+        while True:
+            calls = [(w.next_alarm, i) for i, w in enumerate(self.watches) if w.next_alarm is not None]
+            if calls:
+                window, index = min(calls)
+                return (window, self.watches[index]) if window < limit else None
+            if self.scanned >= limit:
+                return None
+            self.scan(min(max(limit, self.scanned + BLOCK), self.scanned + BLOCK, self.windows))
+
+    def finish(self) -> None:
+        """Compute what is left up to the horizon."""
+        while self.scanned < self.windows:
+            self.scan(min(self.scanned + BLOCK, self.windows))
+
+    def scan(self, stop: int) -> None:
+        """Compute windows up to `stop` (exclusive) for the champion."""
+        first, champion = self.scanned, self.champion
+        self.quality.fill(champion.version, champion.since, np.inf, first, stop, self.accuracy)
+        if first * self.window < champion.since:
+            left = (first + 1) - champion.since / self.window
+            self.accuracy[:, first] = self._carried + left * self.accuracy[:, first]
+        self.version_number[first:stop] = champion.version.number
+        for watch in self.watches:
+            watch.scan(first, stop, self.accuracy)
+        self.scanned = stop
+
+    def mean_accuracy(self) -> NDArray[np.float64]:
+        """True accuracy of each window, all slices together, (windows,)."""
+        return np.asarray(self.weights @ self.accuracy)
+
+    def measured_accuracy(self) -> NDArray[np.float64]:
+        """Accuracy as the first accuracy monitor measured it; NaN where it did not look, (windows,)."""
+        measured = np.full(self.windows, np.nan)
+        for watch in self.watches:
+            if isinstance(watch, LabelWatch) and watch.slice is None:
+                return watch.measured
+        return measured
+
+    def _window_of(self, time: float) -> tuple[int, float]:
+        """Window that holds a moment, and which part of it has passed."""
+        window = int(time / self.window + _TIME_SLACK)
+        part = time / self.window - window
+        return window, (part if part > _TIME_SLACK else 0.0)
+
+    def _served_until(self, now: float, window: int, part: float) -> NDArray[np.float64]:
+        """What the champion contributes to the accuracy of the window in which it is replaced."""
+        if part == 0.0 or window >= self.windows:
+            return np.zeros(len(self.weights))
+        since = max(self.champion.since, window * self.window)
+        share = (now - since) / self.window
+        carried = self._carried if self.champion.since > window * self.window else 0.0
+        row = np.zeros((len(self.weights), window + 1))
+        self.quality.fill(self.champion.version, since, now, window, window + 1, row)
+        return np.asarray(carried + share * row[:, window])
+
+    def _mean_accuracy(self, version: Version, now: float, window: int) -> float:
+        row = np.zeros((len(self.weights), window + 1))
+        self.quality.fill(version, now, now, window, window + 1, row)
+        return float(self.weights @ row[:, window])

@@ -1,0 +1,230 @@
+"""One replication: SimPy runs what is decided, the data plane runs ahead in kernels between two decisions.
+
+The loop asks SimPy for the time of the next event and lets the data plane look for alarms up to there; an alarm
+that comes first becomes an event of its own. The engine knows no policy, monitor or cost by name.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import simpy
+from numpy.typing import NDArray
+
+from scenarios.monitoring import Monitor
+from scenarios.policies import PolicySpec, parse_policy
+from scenarios.schema import Scenario
+from sim.dataplane import DataPlane
+from sim.ledger import Ledger
+from sim.monitoring import Alarm, LabelWatch, Watch, watches_of
+from sim.oracle import best_dates
+from sim.policies import Decision, Policy, policy_of
+from sim.quality import quality_of
+from sim.record import Event, Result
+from sim.retraining import retraining
+from sim.view import View
+from sim.world import World
+
+_TIME_SLACK = 1e-9
+
+
+def run(
+    scenario: Scenario,
+    policy: str | PolicySpec | Policy | None = None,
+    seed: int = 0,
+    *,
+    replication: int = 0,
+    world: World | None = None,
+) -> Result:
+    """Simulate one replication of a scenario under one policy.
+
+    policy: a short form such as 'scheduled:7d', a specification, or an object with `decide`; never when None.
+    seed, replication: integers >= 0; the same pair gives the same world for every policy, and byte-identical
+    results every time. world: the world of that pair when it is at hand. Raises ValueError for a policy that does
+    not exist or does not fit the scenario.
+
+    >>> import scenarios
+    >>> result = run(scenarios.load("rotting_asset"), "scheduled:90d")
+    >>> result.events.query("kind == 'deployment'").time_days.tolist()
+    [90.0, 180.0, 270.0, 360.0]
+    """
+    if seed < 0 or replication < 0:
+        raise ValueError(f"seed and replication: got {seed} and {replication}, expected integers >= 0")
+    return Run(world or World(scenario, seed, replication), resolve_policy(policy)).play()
+
+
+def resolve_policy(policy: str | PolicySpec | Policy | None) -> Policy:
+    """A policy object from any of its forms."""
+    if policy is None:
+        return Policy()
+    if isinstance(policy, str):
+        policy = parse_policy(policy)
+    return policy_of(policy) if isinstance(policy, PolicySpec) else policy
+
+
+class Run:
+    """The state of one replication under one policy while it is played."""
+
+    def __init__(self, world: World, policy: Policy, data_plane: type[DataPlane] = DataPlane) -> None:
+        self.world = world
+        self.policy = policy
+        self.scenario = scenario = world.scenario
+        self.env = simpy.Environment()
+        self.training_capacity = simpy.Resource(self.env, scenario.pipeline.capacity)
+        self.state = world.state()
+        self.quality = quality_of(scenario, self.state)
+        wanted = policy.monitors(scenario)
+        watches = watches_of(_once([*wanted, *scenario.monitors]), world)
+        self.plane = data_plane(world, self.quality, self.state.features, watches)
+        self.heeded = frozenset(monitor.label for monitor in wanted)
+        self.ledger = Ledger()
+        self.alarms: list[Alarm] = []
+        self.events: list[Event] = []
+        self.requested: list[float] = []
+        self.memory: dict[str, Any] = {}
+        self.waiting = 0
+        self.retrainings_open = 0
+        self._versions = 0
+        self._wake_at = math.inf
+        self._alarm_pending = False
+
+    @property
+    def now(self) -> float:
+        """The moment, in days."""
+        return float(self.env.now)
+
+    @property
+    def windows_done(self) -> int:
+        """Windows that have ended."""
+        return min(int(self.now / self.scenario.window + _TIME_SLACK), self.scenario.windows)
+
+    @cached_property
+    def best_dates(self) -> NDArray[np.float64]:
+        """Dates of the cheapest plan for this world."""
+        return best_dates(self.world, self.quality, self.state)
+
+    def next_version(self) -> int:
+        """Number of the next version."""
+        self._versions += 1
+        return self._versions
+
+    def record(self, kind: str, subject: str, details: str) -> None:
+        """Write down what happened now."""
+        self.events.append(Event(self.now, kind, subject, details))
+
+    def play(self) -> Result:
+        """Play from time 0 to the horizon."""
+        self.plane.go_live(self.quality.initial(), 0.0)
+        self.consult()
+        horizon = self.scenario.horizon
+        while True:
+            ahead = min(self.env.peek(), horizon)
+            alarm = None if self._alarm_pending else self.plane.next_alarm(ahead)
+            if alarm is not None:
+                self._announce(*alarm)
+            if self.env.peek() >= horizon - _TIME_SLACK:
+                break
+            self.env.step()
+        self.plane.finish()
+        return self._result()
+
+    def consult(self, alarm: Alarm | None = None) -> None:
+        """Ask the policy, and do what it decides."""
+        decision = self.policy.decide(View(self, alarm))
+        if decision.retrain:
+            self.request_retraining(decision)
+        self._set_wake(decision.wake)
+
+    def request_retraining(self, decision: Decision) -> None:
+        """Start a retraining, or queue it for capacity; a request equal to one that waits merges with it."""
+        if self.waiting > 0:
+            self.record("merged", "pipeline", decision.reason)
+            return
+        self.requested.append(self.now)
+        self.env.process(self._retrain(decision))
+
+    def _retrain(self, decision: Decision) -> Any:
+        self.retrainings_open += 1
+        yield from retraining(self, decision.mode)
+        self.retrainings_open -= 1
+        self.consult()
+
+    def _set_wake(self, time: float) -> None:
+        """Ask the policy again at `time`; an earlier appointment that it no longer wants lapses."""
+        if math.isfinite(time) and time <= self.now:
+            raise ValueError(f"{self.policy.name}: asked to be woken at day {time}, which is not after {self.now}")
+        if time == self._wake_at:
+            return
+        self._wake_at = time
+        if math.isfinite(time):
+            self.env.process(self._appointment(time))
+
+    def _appointment(self, time: float) -> Any:
+        yield self.env.timeout(time - self.now)
+        if self._wake_at == time:
+            self._wake_at = math.inf
+            self.consult()
+
+    def _announce(self, window: int, watch: Watch) -> None:
+        self._alarm_pending = True
+        self.env.process(self._raise_alarm(window, watch))
+
+    def _raise_alarm(self, window: int, watch: Watch) -> Any:
+        yield self.env.timeout(max((window + 1) * self.scenario.window - self.now, 0.0))
+        self._alarm_pending = False
+        if watch.next_alarm != window:
+            return  # a deployment at the same instant has silenced it
+        alarm = self._alarm_of(window, watch)
+        watch.acknowledge(window, self.plane.scanned)
+        self.alarms.append(alarm)
+        self.record("alarm" if alarm.true else "false alarm", alarm.monitor, f"score {alarm.score:.4g}")
+        self.consult(alarm)
+
+    def _alarm_of(self, window: int, watch: Watch) -> Alarm:
+        accuracy = self.plane.weights @ self.plane.accuracy[:, window]
+        fallen = self.plane.champion.fresh_accuracy - accuracy
+        return Alarm(
+            self.now,
+            watch.label,
+            float(watch.score[window]),
+            watch.monitor.level,
+            bool(fallen >= self.scenario.material_drop),
+        )
+
+    def _result(self) -> Result:
+        self._post_running_costs()
+        return Result(
+            self.scenario,
+            self.policy.name,
+            self.world.seed,
+            self.world.replication,
+            self.ledger,
+            self.world.requests,
+            self.plane.accuracy,
+            self.plane.measured_accuracy(),
+            {watch.label: watch.score for watch in self.plane.watches},
+            self.plane.version_number,
+            self.alarms,
+            self.plane.champions,
+            self.events,
+        )
+
+    def _post_running_costs(self) -> None:
+        """Staleness, monitoring and labels, which accrue in every window."""
+        scenario = self.scenario
+        short = scenario.loss_reference - self.plane.mean_accuracy()
+        worth = self.world.requests * scenario.value_per_query_per_unit_accuracy
+        self.ledger.post("staleness", math.fsum(worth * short))
+        for watch in self.plane.watches:
+            self.ledger.post("monitoring", watch.monitor.cost * scenario.horizon)
+        counts = [watch.count for watch in self.plane.watches if isinstance(watch, LabelWatch)]
+        if counts and scenario.labels is not None:
+            self.ledger.post("labelling", float(np.max(counts, axis=0).sum()) * scenario.labels.cost)
+
+
+def _once(monitors: list[Monitor]) -> list[Monitor]:
+    """Monitors without those whose name is there already."""
+    return list({monitor.label: monitor for monitor in reversed(monitors)}.values())[::-1]

@@ -1,0 +1,156 @@
+"""Accuracy of a model version window by window, and the best retraining dates for a known world.
+
+Accuracy of slice s in window i, for a version that learned the state (x', c') and whose age counts from `origin`:
+A0_s exp(-decay_s * age) - sum_j sensitivity_j (x_ij - x'_j)^2 - concept_sensitivity |c_i - c'| + offset, kept within
+[floor, 1]. Source: chapter, the degradation equation and 'The staleness cost function'.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@njit(cache=True)
+def mean_decay(decay: float, since: float, until: float) -> float:
+    """Mean of exp(-decay * age) for ages from `since` to `until` (days, until >= since)."""
+    span = decay * (until - since)
+    if span < 1e-12:
+        return float(np.exp(-decay * since))
+    return float(-np.exp(-decay * since) * np.expm1(-span) / span)
+
+
+@njit(cache=True)
+def accuracy_windows(
+    features: Array,
+    concept: Array,
+    sensitivity: Array,
+    concept_sensitivity: float,
+    initial: Array,
+    decay: Array,
+    floor: float,
+    window: float,
+    trained_features: Array,
+    trained_concept: Array,
+    trained_first: int,
+    origin: float,
+    offset: float,
+    since: float,
+    until: float,
+    first: int,
+    stop: int,
+    out: Array,
+) -> None:
+    """Write the mean accuracy of windows first..stop-1 into out (slices, windows).
+
+    features (slices or 1, windows, features) and concept (slices or 1, windows): state of the world; sensitivity
+    (features,): accuracy per squared shift; initial, decay: (slices,). trained_features (slices or 1, rows,
+    features), trained_concept (slices or 1, rows): what the version knows in window trained_first + row, its last
+    row holding from then on. Only the part of a window between `since` and `until` (days) counts. Times in days.
+    """
+    rows = trained_features.shape[1]
+    for s in range(out.shape[0]):
+        place = s if features.shape[0] > 1 else 0
+        for i in range(first, stop):
+            row = min(max(i - trained_first, 0), rows - 1)
+            begin = max(since, i * window) - origin
+            end = min(until, (i + 1) * window) - origin
+            value = initial[s] + offset
+            if decay[s] > 0.0:
+                value = initial[s] * mean_decay(decay[s], begin, end) + offset
+            lost = 0.0
+            for j in range(sensitivity.shape[0]):
+                shift = features[place, i, j] - trained_features[place, row, j]
+                lost += sensitivity[j] * shift * shift
+            lost += concept_sensitivity * abs(concept[place, i] - trained_concept[place, row])
+            out[s, i] = min(max(value - lost, floor), 1.0)
+
+
+@njit(cache=True)
+def best_dates(
+    features: Array,
+    concept: Array,
+    sensitivity: Array,
+    concept_sensitivity: float,
+    initial: Array,
+    decay: Array,
+    weights: Array,
+    floor: float,
+    window: float,
+    worth: Array,
+    reference: float,
+    price: float,
+    lag: float,
+    duration: float,
+    learned: NDArray[np.int64],
+    step: int,
+) -> NDArray[np.int64]:
+    """Windows at whose start to ask for a retraining so that staleness plus price is least.
+
+    Backward dynamic programme over requests at every `step`-th window start, for a world that is known and trainings
+    that take `duration` days, learn the state of window learned[k] (windows,) when asked for in window k and never
+    fail. worth (windows,): money per unit of accuracy in a window; weights (slices,); price: of a retraining;
+    lag: days by which a version's age runs ahead; other arguments as in `accuracy_windows`. O(windows^2) at
+    worst; a path stops when its staleness alone passes the best known plan, as staleness below 0 is not expected.
+    """
+    windows = worth.shape[0]
+    whole = int(np.floor(duration / window + 1e-9))
+    part = duration / window - whole
+    if part < 1e-9:
+        part = 0.0
+    busy = max(whole + (1 if part > 0.0 else 0), 1)
+    epochs = (windows + step - 1) // step
+    value = np.zeros(epochs)
+    following = np.full(epochs, -1, np.int64)
+    for k in range(epochs - 1, -1, -1):
+        asked = k * step
+        # The version in service at time 0 needs no training and no price: it is the path of epoch 0.
+        live = asked + whole if k > 0 else 0
+        fraction = part if k > 0 else 0.0
+        origin = max(asked * window - lag, 0.0) if k > 0 else 0.0
+        seen = learned[asked] if k > 0 else 0
+        best = np.inf
+        choice = -1
+        lost_so_far = 0.0
+        for m in range(live, windows):
+            accuracy = 0.0
+            for s in range(weights.shape[0]):
+                place = s if features.shape[0] > 1 else 0
+                a = initial[s]
+                if decay[s] > 0.0:
+                    a = initial[s] * mean_decay(decay[s], max(m * window - origin, 0.0), (m + 1) * window - origin)
+                for j in range(sensitivity.shape[0]):
+                    shift = features[place, m, j] - features[place, seen, j]
+                    a -= sensitivity[j] * shift * shift
+                a -= concept_sensitivity * abs(concept[place, m] - concept[place, seen])
+                accuracy += weights[s] * min(max(a, floor), 1.0)
+            loss = worth[m] * (reference - accuracy)
+            # A new version goes live `part` of a window after a window starts.
+            asked_next = m - whole
+            if asked_next > asked and asked_next % step == 0 and (asked_next - asked >= busy or k == 0):
+                n = asked_next // step
+                total = lost_so_far + part * loss + price + value[n]
+                if total < best:
+                    best = total
+                    choice = n
+            share = 1.0 - fraction if m == live else 1.0
+            lost_so_far += share * loss
+            if lost_so_far > best:
+                break
+        else:
+            if lost_so_far < best:
+                best = lost_so_far
+                choice = -1
+        value[k] = best
+        following[k] = choice
+    dates = np.empty(epochs, np.int64)
+    count = 0
+    k = following[0]
+    while k >= 0:
+        dates[count] = k * step
+        count += 1
+        k = following[k]
+    return dates[:count]

@@ -1,0 +1,53 @@
+"""The ledger: every cost is posted when it happens, with a category."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+
+import pandas as pd
+
+CATEGORIES = (
+    "staleness",
+    "retrain_compute",
+    "validation",
+    "deployment",
+    "risk",
+    "monitoring",
+    "labelling",
+)
+"""Categories in use, in the order of tables. Later rooms of the house add theirs here."""
+
+
+class Ledger:
+    """Costs in USD (or the scenario's currency) by category.
+
+    >>> ledger = Ledger()
+    >>> ledger.post("risk", 0.1); ledger.post("risk", 0.2); ledger.post("validation", 0.3)
+    >>> ledger.total() == sum(ledger.by_category().values)
+    True
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[str, list[float]] = defaultdict(list)
+
+    def post(self, category: str, amount: float) -> None:
+        """Add a cost. Raises KeyError for an unknown category, ValueError for an amount that is not finite."""
+        if category not in CATEGORIES:
+            raise KeyError(f"unknown cost category {category!r}, one of: {', '.join(CATEGORIES)}")
+        if not math.isfinite(amount):
+            raise ValueError(f"{category}: got {amount}, expected a finite amount")
+        self._entries[category].append(amount)
+
+    def by_category(self) -> pd.Series:
+        """Costs by category, all categories present; each is the exactly rounded sum of its entries."""
+        return pd.Series(
+            [math.fsum(self._entries.get(category, ())) for category in CATEGORIES],
+            index=list(CATEGORIES),
+            name="cost",
+            dtype="float64",
+        )
+
+    def total(self) -> float:
+        """Sum of the categories, exactly rounded."""
+        return math.fsum(self.by_category())

@@ -1,0 +1,168 @@
+"""The result of a run: flat tables of what happened, and where they came from."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scenarios.units import DAYS_PER_YEAR, HOURS_PER_DAY
+from sim.ledger import Ledger
+from sim.monitoring import Alarm, Champion
+
+if TYPE_CHECKING:
+    from scenarios.schema import Scenario
+
+PACKAGES = ("halflife-sim", "numpy", "scipy", "numba", "simpy", "pandas")
+
+
+class Event(NamedTuple):
+    """Something that happened."""
+
+    time: float
+    """Days."""
+    kind: str
+    subject: str
+    details: str
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A material loss of accuracy of one champion, and when it was noticed."""
+
+    version: int
+    onset: float
+    """Days: end of the first window in which the loss was material."""
+    detected: float | None
+    """Days: first alarm after the onset; None when the champion was replaced, or the run ended, without one."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run: `summary`, `costs`, `timeline`, `events` and `provenance`."""
+
+    scenario: Scenario
+    policy: str
+    seed: int
+    replication: int
+    ledger: Ledger
+    requests: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    """(slices, windows) true accuracy."""
+    measured: NDArray[np.float64]
+    scores: dict[str, NDArray[np.float64]]
+    version_number: NDArray[np.int64]
+    alarms: Sequence[Alarm]
+    champions: Sequence[Champion]
+    raw_events: Sequence[Event] = field(repr=False)
+
+    @cached_property
+    def costs(self) -> pd.Series:
+        """Costs by category over the horizon, in the scenario's currency; they add up to the total."""
+        return self.ledger.by_category()
+
+    @cached_property
+    def summary(self) -> pd.Series:
+        """The figures that comparisons use: money, accuracy as users met it, counts and MTTD."""
+        count = {kind: 0 for kind in ("retraining started", "deployment", "rejection", "failure", "merged")}
+        for event in self.raw_events:
+            if event.kind in count:
+                count[event.kind] += 1
+        total = self.ledger.total()
+        delays = [d.detected - d.onset for d in self.detections if d.detected is not None]
+        false = sum(not alarm.true for alarm in self.alarms)
+        accuracy = float(np.average(self._mean_accuracy, weights=self.requests)) if self.requests.any() else np.nan
+        return pd.Series(
+            {
+                "total_cost": total,
+                "annual_cost": total * DAYS_PER_YEAR / self.scenario.horizon,
+                "mean_accuracy": accuracy,
+                "retrains": float(count["retraining started"]),
+                "deployments": float(count["deployment"]),
+                "rejected": float(count["rejection"]),
+                "failed": float(count["failure"]),
+                "alarms": float(len(self.alarms)),
+                "false_alarms": float(false),
+                "losses": float(len(self.detections)),
+                "undetected": float(sum(d.detected is None for d in self.detections)),
+                "mttd_hours": HOURS_PER_DAY * float(np.mean(delays)) if delays else np.nan,
+            },
+            name=self.policy,
+        )
+
+    @cached_property
+    def timeline(self) -> pd.DataFrame:
+        """One row a window: time (days, end of the window), traffic, true and measured accuracy, scores, version."""
+        window = self.scenario.window
+        table = {
+            "time_days": (np.arange(len(self.requests)) + 1) * window,
+            "requests": self.requests,
+            "accuracy": self._mean_accuracy,
+            "measured_accuracy": self.measured,
+            "version": self.version_number,
+        }
+        if len(self.accuracy) > 1:
+            table |= {f"accuracy[{n}]": a for n, a in zip(self.scenario.slice_names, self.accuracy, strict=True)}
+        return pd.DataFrame(table | {f"score[{name}]": score for name, score in self.scores.items()})
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """One row an event: time (days), kind, subject, details."""
+        return pd.DataFrame(self.raw_events, columns=["time_days", "kind", "subject", "details"])
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """What makes the run reproducible: scenario hash, seed, replication, code and package versions."""
+        return {
+            "scenario": self.scenario.title,
+            "scenario_hash": self.scenario.hash(),
+            "policy": self.policy,
+            "seed": self.seed,
+            "replication": self.replication,
+            **versions(),
+        }
+
+    @cached_property
+    def detections(self) -> list[Detection]:
+        """Material losses of accuracy, one a champion at most, with the alarm that noticed each."""
+        window, drop = self.scenario.window, self.scenario.material_drop
+        found = []
+        for number, champion in enumerate(self.champions):
+            last = number + 1 == len(self.champions)
+            end = self.scenario.horizon if last else self.champions[number + 1].since
+            served = slice(champion.first_full, int(end / window + 1e-9))
+            lost = np.flatnonzero(champion.fresh_accuracy - self._mean_accuracy[served] >= drop)
+            if len(lost) == 0:
+                continue
+            onset = (champion.first_full + lost[0] + 1) * window
+            heard = [a.time for a in self.alarms if onset - 1e-9 <= a.time <= end + 1e-9]
+            found.append(Detection(champion.version.number, onset, max(heard[0], onset) if heard else None))
+        return found
+
+    @cached_property
+    def _mean_accuracy(self) -> NDArray[np.float64]:
+        return np.asarray(np.array(self.scenario.slice_weights) @ self.accuracy)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Accuracy, alarms, retrainings and deployments over time; returns matplotlib axes."""
+        from analysis.plots import plot_run
+
+        return plot_run(self, ax=ax)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

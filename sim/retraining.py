@@ -1,0 +1,125 @@
+"""A retraining from the request to a new champion: stages, failures, the gate, and what each step costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from scenarios.pipeline import STAGES, Stage
+from sim.deployment import go_live
+from sim.durations import draw, mean
+from sim.quality import Version
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from scenarios.schema import Scenario
+    from sim.engine import Run
+
+Process = Generator[simpy.Event, Any, Any]
+
+
+def retraining(run: Run, mode: str | None) -> Process:
+    """Wait for training capacity, then train, validate and deploy; the stale champion serves until then."""
+    learning = run.scenario.pipeline.learning if mode is None else learning_in(run.scenario, mode)
+    with run.training_capacity.request() as slot:
+        run.waiting += 1
+        yield slot
+        run.waiting -= 1
+        run.record("retraining started", "pipeline", mode or learning.mode)
+        cut = max(run.now - run.world.training_lag, 0.0)
+        luck = run.world.stream(f"pipeline@{run.now!r}")
+        for name in STAGES:
+            stage: Stage = getattr(run.scenario.pipeline.stages, name)
+            pace = learning.factor("duration") if name == "training" else 1.0
+            price = stage_price(run.scenario, name, learning.factor("cost"))
+            done = yield from attempts(run, name, stage, pace, price, luck)
+            if not done:
+                run.record("failure", name, "given up")
+                return
+            if name == "training":
+                candidate = trained(run, cut, learning.factor("regain"))
+            if name == "evaluation":
+                candidate, passed = validated(run, candidate)
+                if not passed:
+                    run.record("rejection", "gate", f"version {candidate.number}")
+                    return
+    run.ledger.post("risk", run.scenario.pipeline.cost.risk)
+    go_live(run, candidate)
+
+
+def attempts(
+    run: Run, name: str, stage: Stage, pace: float, price: tuple[str, float], luck: np.random.Generator
+) -> Generator[simpy.Event, Any, bool]:
+    """Run a stage until it succeeds or its retries are used up; every attempt costs."""
+    pipeline = run.scenario.pipeline
+    for attempt in range(pipeline.max_retries + 1):
+        if attempt > 0:
+            run.record("retry", name, f"attempt {attempt + 1}")
+            yield run.env.timeout(pipeline.retry_delay)
+        yield run.env.timeout(pace * draw(stage.duration, luck))
+        if price[1] > 0.0:
+            run.ledger.post(*price)
+        if stage.failure == 0.0 or luck.random() >= stage.failure:
+            return True
+    return False
+
+
+def stage_price(scenario: Scenario, name: str, compute_factor: float) -> tuple[str, float]:
+    """Category and price of an attempt at a stage."""
+    cost = scenario.pipeline.cost
+    prices = {
+        "training": ("retrain_compute", cost.compute * compute_factor),
+        "evaluation": ("validation", cost.validation),
+        "deployment": ("deployment", cost.deployment),
+    }
+    return prices.get(name, ("retrain_compute", 0.0))
+
+
+def trained(run: Run, cut: float, regain: float) -> Version:
+    """The candidate; its luck is tied to its data cut, so that policies that train alike are equally lucky."""
+    pipeline = run.scenario.pipeline
+    offset = 0.0
+    if pipeline.training_noise > 0.0 or pipeline.bad_training is not None:
+        luck = run.world.stream(f"training@{cut!r}")
+        offset = pipeline.training_noise * float(luck.standard_normal())
+        if pipeline.bad_training is not None and luck.random() < pipeline.bad_training.probability:
+            offset -= pipeline.bad_training.loss
+    return run.quality.train(run.plane.champion.version, cut, regain, offset, run.next_version())
+
+
+def validated(run: Run, candidate: Version) -> tuple[Version, bool]:
+    """Measure candidate and champion on a finite holdout of the newest labelled data; errors of both kinds emerge."""
+    gate = run.scenario.pipeline.gate
+    expected = run.quality.at(candidate, candidate.cut)
+    if gate is None or math.isnan(expected):
+        return candidate.measured(expected), True
+    luck = run.world.stream(f"holdout@{candidate.cut!r}")
+    measured = luck.binomial(gate.holdout, expected) / gate.holdout
+    rival = run.quality.at(run.plane.champion.version, candidate.cut)
+    passed = measured - luck.binomial(gate.holdout, rival) / gate.holdout >= gate.margin
+    return candidate.measured(measured), passed
+
+
+def learning_in(scenario: Scenario, mode: str) -> Any:
+    """The scenario's learning, in another mode: factors that were given for its own mode do not carry over."""
+    own = scenario.pipeline.learning
+    return own if own.mode == mode else type(own).model_validate({"mode": mode})
+
+
+def expected_duration(scenario: Scenario) -> float:
+    """Days that a retraining takes on average when nothing fails."""
+    pace = scenario.pipeline.learning.factor("duration")
+    stages = scenario.pipeline.stages
+    return math.fsum(
+        mean(getattr(stages, name).duration) * (pace if name == "training" else 1.0) for name in STAGES
+    )
+
+
+def expected_price(scenario: Scenario) -> float:
+    """Price of a retraining in which nothing fails, in the scenario's learning mode."""
+    cost = scenario.pipeline.cost
+    return cost.total + (scenario.pipeline.learning.factor("cost") - 1.0) * cost.compute

@@ -1,0 +1,57 @@
+"""The world of one replication: everything that does not depend on the policy.
+
+All policies of a comparison meet the same `World` object (common random numbers). What a run changes it keeps for
+itself: `state()` is copied where a policy can provoke the world.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios.drift import Adversarial
+from scenarios.schema import Scenario
+from sim import randomness
+from sim.drift import State, world_state
+from sim.labels import LabelBatches, label_batches, training_lag
+from sim.traffic import requests
+
+
+class World:
+    """Drift, traffic and labels of replication `replication` of `seed`."""
+
+    def __init__(self, scenario: Scenario, seed: int = 0, replication: int = 0) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.replication = replication
+        self.training_lag = training_lag(scenario)
+
+    def stream(self, name: str) -> np.random.Generator:
+        """The random stream of one source of randomness."""
+        return randomness.stream(self.seed, self.replication, name)
+
+    def key(self, name: str) -> np.uint64:
+        """The kernel key of one source of randomness."""
+        return randomness.key(self.seed, self.replication, name)
+
+    @cached_property
+    def requests(self) -> NDArray[np.float64]:
+        """Requests per window, (windows,)."""
+        return requests(self.scenario, self.stream)
+
+    @cached_property
+    def labels(self) -> LabelBatches:
+        """Labels by arrival."""
+        return label_batches(self.scenario, self.requests, self.stream)
+
+    @cached_property
+    def _state(self) -> State:
+        return world_state(self.scenario, self.stream)
+
+    def state(self) -> State:
+        """State of features and concept; a copy when deployments provoke answers."""
+        if any(isinstance(component, Adversarial) for component in self.scenario.drift):
+            return State(self._state.features.copy(), self._state.concept.copy())
+        return self._state

@@ -57,6 +57,10 @@ MAX_LISTED = 10
 """Problems that the text of a ScenarioError lists."""
 MAX_PROBLEMS = 100
 """Problems that a ScenarioError keeps; the rest is only counted."""
+MAX_NAMES = 40
+"""Right names that a message lists."""
+MAX_MESSAGE = 600
+"""Longest message of a validator that is passed on."""
 
 OVERRIDE = "override"
 """Source of problems with a value that was set from outside the file."""
@@ -70,7 +74,7 @@ class Problem:
     """One thing that is wrong, and where.
 
     line: from 1, None where there is no file
-    field: `policies[1].interval`; empty for the scenario as a whole
+    field: `policies[1].interval`, also where it was not written; empty for the scenario as a whole
     given: what was written, shortened; empty if nothing was
     """
 
@@ -82,9 +86,14 @@ class Problem:
 
     def __str__(self) -> str:
         if self.source == OVERRIDE:
-            return f"{OVERRIDE} {self.field}: {self.message}"
+            return _printable(f"{OVERRIDE} {self.field}: {self.message}")
         place = self.source if self.line is None else f"{self.source}:{self.line}"
-        return ": ".join(part for part in (place, self.field, self.message) if part)
+        return _printable(": ".join(part for part in (place, self.field, self.message) if part))
+
+
+def _printable(text: str) -> str:
+    """One line without control characters, whatever a file or a validator put into it."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 class ScenarioError(ValueError):
@@ -175,11 +184,16 @@ def parse_override(text: str) -> tuple[str, Any]:
     """
     path, equals, value = text.partition("=")
     if not equals or not path.strip() or not value.strip():
-        _fail(OVERRIDE, None, "expected path=value, such as quality.decay=1%/d", text.strip() or "(empty)")
+        _fail(
+            OVERRIDE,
+            None,
+            "expected path=value, such as quality.decay=1%/d",
+            _label(text.strip() or "(empty)"),
+        )
     try:
         return path.strip(), _read_text(value.strip(), OVERRIDE).data
     except ScenarioError as error:
-        raise ScenarioError([_at(problem, path.strip()) for problem in error.problems]) from None
+        raise ScenarioError([_at(problem, _label(path.strip())) for problem in error.problems]) from None
 
 
 # Finding and reading files
@@ -321,14 +335,24 @@ def _read_text(text: str, source: str) -> _Document:
 
 def _error_line(error: YAMLError, text: str) -> int | None:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if _is_open_quote(error):
+        mark = getattr(error, "context_mark", None) or mark
     if mark is not None:
         return int(mark.line) + 1
     position = getattr(error, "position", None)  # of a character that YAML forbids
     return None if position is None else text.count("\n", 0, int(position)) + 1
 
 
+def _is_open_quote(error: YAMLError) -> bool:
+    return "end of stream" in str(getattr(error, "problem", "")) and "quoted" in str(
+        getattr(error, "context", "")
+    )
+
+
 def _error_words(error: YAMLError) -> str:
     words = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "not valid")
+    if _is_open_quote(error):
+        return "a quote is opened here and never closed"
     if "'\\t'" in words:
         return "a tab where only blanks may indent"
     if "mapping values are not allowed" in words:
@@ -516,6 +540,8 @@ def _validate(
         return scenario
     except ValidationError as error:
         details = error.errors(include_url=False)
+    except OverflowError:
+        _fail(document.source, None, "has numbers too large or too small to compute with")
     findings = [_explain(detail, document.data, model) for detail in details[:MAX_PROBLEMS]]
     problems = _merged(findings, document)
     problems.sort(key=lambda problem: (problem.line is not None, problem.line or 0))
@@ -721,8 +747,7 @@ def _unknown_kind(place: _Place, trail: Trail) -> _Finding:
     models = _models(place.types)
     name, options = _discriminator(models), _options(models)
     if name not in place.data:
-        listed = ", ".join(map(str, options))
-        return _Finding((*trail, name), "", f"missing; expected one of: {listed}", absent=True)
+        return _Finding((*trail, name), "", f"missing; expected one of: {_listed(options)}", absent=True)
     given = place.data[name]
     return _Finding((*trail, name), shown(given), _not_among(given, options))
 
@@ -735,6 +760,7 @@ _LEADING_FIELD = re.compile(
 def _own_words(detail: ErrorDetails, place: _Place, trail: Trail) -> _Finding:
     """The text of a validator of ours; if it starts with the name of a field, the problem is there."""
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 3]}..."
     found = _LEADING_FIELD.fullmatch(message)
     names = {name for model in _models(place.types) for name in model.model_fields}
     given = detail["input"] if place.beyond else place.data
@@ -769,7 +795,7 @@ def _expected(detail: ErrorDetails, place: _Place, given: Any) -> str:
     noun = _NOUNS.get(kind.partition("_")[0])
     models = _models(place.types)
     if noun == "a mapping" and len(models) > 1:
-        return f"a mapping with {_discriminator(models)}: {', '.join(map(str, _options(models)))}"
+        return f"a mapping with {_discriminator(models)}: {_listed(_options(models))}"
     if noun == "a text" and isinstance(given, (int, float)):
         return "a text (in quotes)"
     if noun:
@@ -780,7 +806,7 @@ def _expected(detail: ErrorDetails, place: _Place, given: Any) -> str:
 def _not_among(given: object, options: Sequence[Any]) -> str:
     if isinstance(given, str):
         return f"unknown {shown(given)}: {_choice(given, options)}"
-    return f"got {shown(given)}, expected one of: {', '.join(map(str, options))}"
+    return f"got {shown(given)}, expected one of: {_listed(options)}"
 
 
 def _choice(given: object, options: Sequence[Any]) -> str:
@@ -788,7 +814,13 @@ def _choice(given: object, options: Sequence[Any]) -> str:
     names = [str(option) for option in options]
     near = difflib.get_close_matches(str(given)[:100], names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}one of: {', '.join(names)}"
+    return f"{hint}one of: {_listed(names)}"
+
+
+def _listed(names: Sequence[Any]) -> str:
+    more = len(names) - MAX_NAMES
+    shortened = [*map(str, names[:MAX_NAMES]), *([f"and {more} more"] if more > 0 else [])]
+    return ", ".join(shortened)
 
 
 def _merged(findings: Sequence[_Finding], document: _Document) -> list[Problem]:

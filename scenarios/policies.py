@@ -52,7 +52,7 @@ _RATE: TypeAdapter[float] = TypeAdapter(PerDay)
 class PolicySpec(Component):
     """A policy and its knobs; `name` is what tables show."""
 
-    name: str = Field(description="as it was written")
+    name: str = Field(min_length=1, description="a name for tables")
     kind: Literal["never", "scheduled", "triggered", "hybrid", "continuous", "cost-aware", "random", "oracle"]
     interval: float | None = Field(default=None, gt=0, description="days between retrainings or looks")
     triggers: tuple[Monitor, ...] | None = Field(
@@ -90,7 +90,7 @@ def parse_policy(text: str) -> PolicySpec:
         fields = _arguments(kind, rest.strip())
         for modifier in modifiers:
             fields |= _modifier(modifier)
-        return PolicySpec(name=text.strip(), kind=kind, **fields)  # type: ignore[arg-type]
+        return PolicySpec(name=text.strip(), kind=kind, **fields)
     except ValidationError as error:
         raise ValueError(f"policy {text!r}: {_first_message(error)}") from None
     except ValueError as error:
@@ -157,7 +157,7 @@ def _condition(text: str) -> Monitor:
         number = -number
     elif sign != ">":
         raise ValueError(f"got {text!r}, expected {name}>{number:g}")
-    return Monitor(metric=_CONDITION_METRICS[name], threshold=number)  # type: ignore[arg-type]
+    return Monitor(metric=_CONDITION_METRICS[name], threshold=number)
 
 
 def _modifier(text: str) -> dict[str, Any]:
@@ -178,7 +178,11 @@ def _first_message(error: ValidationError) -> str:
 
 
 def _spec_from_text(value: Any) -> Any:
-    return parse_policy(value) if isinstance(value, str) else value
+    if isinstance(value, (PolicySpec, dict)):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"got {value!r}, expected a policy such as 'scheduled:7d'")
+    return parse_policy(value)
 
 
 Policy = Annotated[PolicySpec, BeforeValidator(_spec_from_text, json_schema_input_type=str)]

@@ -135,6 +135,13 @@ class Scenario(Component):
         """Names of the features."""
         return tuple(feature.name for feature in self.features)
 
+    def __eq__(self, other: object) -> bool:
+        """Equal when the content is, wherever it was read from."""
+        return isinstance(other, Scenario) and self.model_dump() == other.model_dump()
+
+    def __hash__(self) -> int:
+        return hash(self.hash())
+
     def hash(self) -> str:
         """SHA-256 of the scenario's content: equal scenarios have equal hashes, wherever they are stored."""
         content = self.model_dump(mode="json", exclude={"title", "story", "question", "source"})
@@ -155,10 +162,10 @@ class Scenario(Component):
     @model_validator(mode="after")
     def _whole_windows(self) -> Self:
         count = self.horizon / self.window
+        if not count <= MAX_WINDOWS:
+            raise ValueError(f"horizon has {count:.3g} windows, expected at most {MAX_WINDOWS:,}")
         if abs(count - round(count)) > 1e-6 * max(count, 1.0) or round(count) < 1:
             raise ValueError("horizon must be a whole number of windows")
-        if count > MAX_WINDOWS:
-            raise ValueError(f"horizon has {count:,.0f} windows, expected at most {MAX_WINDOWS:,}")
         cells = round(count) * max(len(self.features), 1) * len(self.slice_names)
         if cells > MAX_CELLS:
             raise ValueError(f"windows x features x slices is {cells:,}, expected at most {MAX_CELLS:,}")
@@ -213,6 +220,14 @@ class Scenario(Component):
             raise ValueError(f"horizon is longer than the {last} recorded periods after the first")
         if self.pipeline.learning.factor("regain") != 1.0:
             raise ValueError("pipeline.learning.regain must be 1 with recorded quality")
+        if self.pipeline.gate is not None:
+            raise ValueError("pipeline.gate: recorded quality has no holdout to measure on, leave the gate out")
+        for group in ("monitors", "triggers"):
+            for number, monitor in enumerate(getattr(self, group)):
+                if monitor.needs_labels and monitor.reference == "validation":
+                    raise ValueError(
+                        f"{group}[{number}].reference: recorded quality has no validation accuracy, expected first_window"
+                    )
         if self.slices:
             raise ValueError("slices need a quality of kind degradation or exponential")
         return self

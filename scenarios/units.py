@@ -291,10 +291,10 @@ class Quantity:
         return {"description": f"{self.expected}; read as {self.inner}", **choice}
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        # Plain numbers go out as they are: a recorded series has too many for a call each.
+        writer = core_schema.plain_serializer_function_ser_schema(self.write, when_used="json")
         return core_schema.no_info_before_validator_function(
-            self.parse,
-            handler(source),
-            serialization=core_schema.plain_serializer_function_ser_schema(self.write, when_used="json"),
+            self.parse, handler(source), serialization=writer if self.forms else None
         )
 
     def __get_pydantic_json_schema__(

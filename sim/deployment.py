@@ -30,7 +30,7 @@ def answer(run: Run, number: int, component: Adversarial) -> Generator[simpy.Eve
     yield run.env.timeout(component.delay)
     window = min(int(run.now / run.scenario.window + 1e-9), run.scenario.windows)
     columns = moved_columns(run.scenario, component)
-    luck = run.world.stream(f"drift[{number}]@{window}")
+    luck = run.world.stream_at(f"drift[{number}]", run.now)
     jump = component.mean + component.sd * luck.standard_normal(len(columns))
     for place in moved_slices(run.scenario, component, len(run.state.features)):
         tail = type(run.state)(run.state.features[:, window:], run.state.concept[:, window:])

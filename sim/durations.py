@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,11 +43,11 @@ def quantile(duration: AnyDuration, probability: ArrayLike) -> NDArray[np.float6
     raise TypeError(f"not a duration: {duration!r}")
 
 
-def draw(duration: AnyDuration, rng: np.random.Generator) -> float:
-    """One duration in days, by inversion: one uniform number each, so that streams stay in step."""
+def draw(duration: AnyDuration, uniform: Callable[[], float]) -> float:
+    """One duration in days, by inversion of one uniform number; a fixed one needs none."""
     if isinstance(duration, law.Fixed):
         return duration.value
-    return float(quantile(duration, rng.random()))
+    return float(quantile(duration, uniform()))
 
 
 def mean(duration: AnyDuration) -> float:

@@ -17,6 +17,7 @@ from scenarios.monitoring import Monitor
 from sim.kernels import sampling, scores
 from sim.kernels.detectors import cusum_crossing
 from sim.quality import Version
+from sim.randomness import moment_number
 from sim.world import World
 
 Array = NDArray[np.float64]
@@ -46,6 +47,8 @@ class Readings:
     """(looks,) days."""
     scores: Array
     """(looks,)"""
+    cadence: float
+    """Days between two looks."""
 
 
 @dataclass
@@ -123,7 +126,8 @@ class Watch:
         """What was measured on the champion by the end of window stop - 1."""
         looks = self.looks(self.champion.first_full, stop)
         looks = looks[~np.isnan(self.score[looks])]
-        return Readings((looks + 1.0) * self.world.scenario.window, self.score[looks])
+        window = self.world.scenario.window
+        return Readings((looks + 1.0) * window, self.score[looks], self.cadence * window)
 
     def sample_size(self, looks: NDArray[np.int64]) -> Array:
         """Rows or labels behind the scores of `looks`."""
@@ -274,30 +278,38 @@ class LabelWatch(Watch):
         return count
 
     def _fill(self, first: int, stop: int, accuracy: Array) -> None:
-        batches = self.world.labels
-        begin, end = batches.first[first], batches.first[stop]
-        window = batches.window[begin:end]
-        count = np.where(window >= self.champion.first_full, self.count[begin:end], 0.0)
-        chance = accuracy[self.slice] if self.slice is not None else self.weights @ accuracy
-        correct = count * chance[window]
-        if self.method != SAMPLING["none"]:
-            sampling.binomial_at(
-                self.key, batches.identity[begin:end], count.astype(np.int64), chance[window], correct
-            )
-        bounds = batches.first[first : stop + 1] - begin
-        for total, part in ((self.labels, count), (self.correct, correct)):
-            running = np.concatenate(([0.0], np.cumsum(part)))
-            total[first + 1 : stop + 1] = total[first] + running[bounds[1:]]
+        self._count_labels(first, stop, accuracy)
+        self.measured[first:stop] = np.nan
         looks = self.looks(first, stop)
+        if len(looks) == 0:
+            return
         number = self.sample_size(looks)
         right = self.correct[looks + 1] - self.correct[self._begin(looks)]
         enough = number >= self.monitor.min_samples
         measured = np.divide(right, number, out=np.full(len(looks), np.nan), where=enough)
         if math.isnan(self.reference) and enough.any():
             self.reference = float(measured[enough][0])
-        self.measured[first:stop] = np.nan
         self.measured[looks] = measured
         self.score[looks] = self.reference - measured
+
+    def _count_labels(self, first: int, stop: int, accuracy: Array) -> None:
+        """Add up the labels that arrive in windows first..stop-1 for requests that the champion served alone."""
+        batches, served = self.world.labels, self.champion.first_full
+        begin, end = batches.first[first], batches.first[stop]
+        age = batches.window[begin:end] - served
+        count = np.where(age >= 0, self.count[begin:end], 0.0)
+        fresh = accuracy[:, served:stop]
+        chance = (fresh[self.slice] if self.slice is not None else self.weights @ fresh)[np.maximum(age, 0)]
+        correct = count * chance
+        if self.method != SAMPLING["none"]:
+            sampling.binomial_at(
+                self.key, batches.identity[begin:end], count.astype(np.int64), chance, correct
+            )
+        arrived = batches.first[first + 1 : stop + 1] - begin
+        for total, part in ((self.labels, count), (self.correct, correct)):
+            running = np.zeros(len(part) + 1)
+            np.cumsum(part, out=running[1:])
+            total[first + 1 : stop + 1] = total[first] + running[arrived]
 
 
 class FeatureWatch(Watch):
@@ -326,7 +338,9 @@ class FeatureWatch(Watch):
         self.running_rows = np.concatenate(([0], np.cumsum(self.rows)))
         self.method = SAMPLING[monitor.sampling]
         self.key = world.key(f"rows:{self.label}")
-        self.pseudo_count = 0.0 if monitor.sampling == "none" else PSEUDO_COUNT
+        self.reference_key = world.key(f"reference:{self.label}")
+        noiseless = monitor.sampling == "none" or monitor.metric == "feature_drift_ks"
+        self.pseudo_count = 0.0 if noiseless else PSEUDO_COUNT
         self.kernel = self.SCORES[monitor.metric]
         self.expected = np.full((self.series, monitor.bins), 1.0 / monitor.bins)
         self.pooled = self.width > 1
@@ -338,8 +352,9 @@ class FeatureWatch(Watch):
         super().reset(champion)
         monitor = self.monitor
         learned_rows = 0 if monitor.sampling == "none" else monitor.reference_rows
-        rng = self.world.stream(f"reference:{self.label}@{champion.version.cut!r}")
-        self.edges = sampling.learn_edges(rng, learned_rows, self.series, monitor.bins)
+        self.edges = sampling.learn_edges(
+            self.reference_key, moment_number(champion.version.cut), learned_rows, self.series, monitor.bins
+        )
         if self.pooled:
             self.running[champion.first_full] = 0.0
 
@@ -366,19 +381,20 @@ class FeatureWatch(Watch):
             self.key, first, shifts, self.edges, self.rows[first:stop], self.method, _CDF_TABLE, counts
         )
         looks = self.looks(first, stop)
-        if len(looks) == 0 and not self.pooled:
-            return
         if self.pooled:
             np.cumsum(counts, axis=0, out=counts)
             self.running[first + 1 : stop + 1] = self.running[first] + counts
             begin = np.maximum(looks + 1 - self.width, self.champion.first_full)
-            seen = self.running[looks + 1] - self.running[begin]
-        else:
-            seen = counts if self.cadence == 1 else counts[looks - first]
+            counts = self.running[looks + 1] - self.running[begin]
+        elif self.cadence > 1:
+            counts = counts[looks - first]
+        if len(looks) == 0:
+            return
         each = np.empty((len(looks), self.series))
-        self.kernel(seen, self.expected, self.pseudo_count, each)
+        self.kernel(counts, self.expected, self.pseudo_count, each)
         score = each.max(axis=1) if self.monitor.aggregate == "max" else each.mean(axis=1)
-        self.score[looks] = np.where(self.sample_size(looks) >= self.monitor.min_samples, score, np.nan)
+        score[self.sample_size(looks) < self.monitor.min_samples] = np.nan
+        self.score[looks] = score
 
 
 def watches_of(monitors: list[Monitor], world: World) -> list[Watch]:

@@ -133,7 +133,7 @@ class CostAware(Policy):
     """
 
     def __init__(self, cadence: float | None = None) -> None:
-        """cadence: days between two looks at the readings; the accuracy monitor's own cadence when None."""
+        """cadence: days between two looks; that of the scenario's accuracy trigger, or a day, when None."""
         self.cadence = cadence
         self.name = "cost-aware"
 
@@ -144,11 +144,10 @@ class CostAware(Policy):
 
     def decide(self, view: View) -> Decision:
         """Compare the loss of the next moment with the average of the cycle."""
-        cadence = self.cadence or 1.0
-        wake = (math.floor(view.now / cadence + _TIME_SLACK) + 1) * cadence
+        readings = view.readings(self._label)
+        wake = (math.floor(view.now / readings.cadence + _TIME_SLACK) + 1) * readings.cadence
         if view.retraining:
             return Decision(wake=wake)
-        readings = view.readings(self._label)
         age = view.now - view.in_service_since
         if len(readings.times) == 0 or age <= 0.0:
             return Decision(wake=wake)
@@ -165,11 +164,13 @@ class CostAware(Policy):
     def _own(self, scenario: Scenario) -> list[Monitor]:
         if scenario.labels is None:
             raise ValueError("policy cost-aware needs labels to measure accuracy, and the scenario has none")
-        day = max(1.0, scenario.window)
-        day = math.ceil(day / scenario.window - _TIME_SLACK) * scenario.window
-        model = next((m for m in scenario.triggers + scenario.monitors if m.metric == "accuracy"), None)
-        base = model or Monitor.model_validate({"metric": "accuracy"})
-        update = {"name": self._label, "window": day, "cadence": day, "threshold": 1.0, "rule": "threshold"}
+        base = next(
+            (m for m in scenario.triggers + scenario.monitors if m.metric == "accuracy"),
+            Monitor.model_validate({"metric": "accuracy"}),
+        )
+        look = self.cadence or base.cadence or 1.0
+        look = max(math.ceil(look / scenario.window - _TIME_SLACK), 1) * scenario.window
+        update = {"name": self._label, "window": look, "cadence": look, "threshold": 1.0, "rule": "threshold"}
         return [base.model_copy(update=update)]
 
 

@@ -11,11 +11,11 @@ import simpy
 from scenarios.pipeline import STAGES, Stage
 from sim.deployment import go_live
 from sim.durations import draw, mean
+from sim.kernels.sampling import binomial_once, normal_once, uniform_once
 from sim.quality import Version
+from sim.randomness import moment_number
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from scenarios.schema import Scenario
     from sim.engine import Run
 
@@ -31,7 +31,7 @@ def retraining(run: Run, mode: str | None) -> Process:
         run.waiting -= 1
         run.record("retraining started", "pipeline", mode or learning.mode)
         cut = max(run.now - run.world.training_lag, 0.0)
-        luck = run.world.stream(f"pipeline@{run.now!r}")
+        luck = Luck(run)
         for name in STAGES:
             stage: Stage = getattr(run.scenario.pipeline.stages, name)
             pace = learning.factor("duration") if name == "training" else 1.0
@@ -51,8 +51,22 @@ def retraining(run: Run, mode: str | None) -> Process:
     go_live(run, candidate)
 
 
+class Luck:
+    """Uniform numbers for the durations and failures of one retraining, tied to the moment it starts."""
+
+    def __init__(self, run: Run) -> None:
+        self._key = run.world.key("pipeline")
+        self._moment = moment_number(run.now)
+        self._drawn = 0
+
+    def uniform(self) -> float:
+        """The next uniform number in (0, 1)."""
+        self._drawn += 1
+        return float(uniform_once(self._key, self._moment ^ self._drawn))
+
+
 def attempts(
-    run: Run, name: str, stage: Stage, pace: float, price: tuple[str, float], luck: np.random.Generator
+    run: Run, name: str, stage: Stage, pace: float, price: tuple[str, float], luck: Luck
 ) -> Generator[simpy.Event, Any, bool]:
     """Run a stage until it succeeds or its retries are used up; every attempt costs."""
     pipeline = run.scenario.pipeline
@@ -60,10 +74,10 @@ def attempts(
         if attempt > 0:
             run.record("retry", name, f"attempt {attempt + 1}")
             yield run.env.timeout(pipeline.retry_delay)
-        yield run.env.timeout(pace * draw(stage.duration, luck))
+        yield run.env.timeout(pace * draw(stage.duration, luck.uniform))
         if price[1] > 0.0:
             run.ledger.post(*price)
-        if stage.failure == 0.0 or luck.random() >= stage.failure:
+        if stage.failure == 0.0 or luck.uniform() >= stage.failure:
             return True
     return False
 
@@ -83,11 +97,12 @@ def trained(run: Run, cut: float, regain: float) -> Version:
     """The candidate; its luck is tied to its data cut, so that policies that train alike are equally lucky."""
     pipeline = run.scenario.pipeline
     offset = 0.0
-    if pipeline.training_noise > 0.0 or pipeline.bad_training is not None:
-        luck = run.world.stream(f"training@{cut!r}")
-        offset = pipeline.training_noise * float(luck.standard_normal())
-        if pipeline.bad_training is not None and luck.random() < pipeline.bad_training.probability:
-            offset -= pipeline.bad_training.loss
+    moment = moment_number(cut)
+    if pipeline.training_noise > 0.0:
+        offset = pipeline.training_noise * normal_once(run.world.key("training_noise"), moment)
+    if pipeline.bad_training is not None:
+        bad = uniform_once(run.world.key("bad_training"), moment) < pipeline.bad_training.probability
+        offset -= pipeline.bad_training.loss if bad else 0.0
     return run.quality.train(run.plane.champion.version, cut, regain, offset, run.next_version())
 
 
@@ -97,11 +112,11 @@ def validated(run: Run, candidate: Version) -> tuple[Version, bool]:
     expected = run.quality.at(candidate, candidate.cut)
     if gate is None or math.isnan(expected):
         return candidate.measured(expected), True
-    luck = run.world.stream(f"holdout@{candidate.cut!r}")
-    measured = luck.binomial(gate.holdout, expected) / gate.holdout
+    moment = moment_number(candidate.cut)
+    right = binomial_once(run.world.key("holdout:candidate"), moment, gate.holdout, expected)
     rival = run.quality.at(run.plane.champion.version, candidate.cut)
-    passed = measured - luck.binomial(gate.holdout, rival) / gate.holdout >= gate.margin
-    return candidate.measured(measured), passed
+    rival_right = binomial_once(run.world.key("holdout:champion"), moment, gate.holdout, rival)
+    return candidate.measured(right / gate.holdout), (right - rival_right) / gate.holdout >= gate.margin
 
 
 def learning_in(scenario: Scenario, mode: str) -> Any:

@@ -61,6 +61,6 @@ def _burst_factor(bursts: Burst, scenario: Scenario, rng: np.random.Generator) -
     onsets = np.sort(rng.random(rng.poisson(bursts.rate * scenario.horizon))) * scenario.horizon
     for onset in onsets:
         first = int(onset / scenario.window)
-        last = int((onset + draw(bursts.duration, rng)) / scenario.window)
+        last = int((onset + draw(bursts.duration, rng.random)) / scenario.window)
         factor[first : last + 1] = bursts.factor
     return factor

@@ -32,9 +32,21 @@ class World:
         """The random stream of one source of randomness."""
         return randomness.stream(self.seed, self.replication, name)
 
+    def stream_at(self, name: str, moment: float) -> np.random.Generator:
+        """The random stream of what one source does at one moment (days)."""
+        return randomness.stream_at(self.seed, self.replication, name, moment)
+
     def key(self, name: str) -> np.uint64:
         """The kernel key of one source of randomness."""
         return randomness.key(self.seed, self.replication, name)
+
+    def unwatched(self) -> World:
+        """The same world without the scenario's monitors and triggers; drawn once for both."""
+        bare = World(
+            self.scenario.model_copy(update={"monitors": [], "triggers": []}), self.seed, self.replication
+        )
+        bare.__dict__.update(requests=self.requests, labels=self.labels, _state=self._state)
+        return bare
 
     @cached_property
     def requests(self) -> NDArray[np.float64]:

@@ -4,8 +4,8 @@ A stream starts from a hash of (key, window, feature), so what is drawn for a wi
 those three numbers: never of the order of calls, of block sizes or of what other windows drew.
 
 Streams are the SplitMix64 generator (Steele, Lea, Flood 2014), a counter and a mixing function: a state is
-one uint64; every kernel that draws takes a state and returns the state after its draws. Keys are uint64 scalars
-(`np.uint64(...)`; a Python int works as well, but each integer type compiles the kernel once more).
+one uint64; every kernel that draws takes a state and returns the state after its draws. Called from Python,
+keys and states must be passed as `np.uint64(...)`: numba reads a Python int as signed.
 
 The samplers follow Hoermann's transformed rejection ('The generation of binomial random variates', J. Stat.
 Comput. Simul. 46, 1993; 'The transformed rejection method for generating Poisson random variables', Insurance
@@ -61,7 +61,7 @@ def stream(key: np.uint64, window: int, feature: int) -> np.uint64:
 @njit(cache=True)
 def next_uniform(state: np.uint64) -> tuple[float, np.uint64]:
     """Draw from the uniform distribution on (0, 1), ends excluded, step 2**-52; returns (value, state)."""
-    state = state + _GAMMA
+    state = np.uint64(state) + _GAMMA
     # The shifted word fits a signed integer, whose conversion to float is one instruction.
     return (np.float64(np.int64(_mix(state) >> _12)) + 0.5) * _UNIT_52, state
 
@@ -83,15 +83,16 @@ _ENDS, _INNER = _ziggurat()
 
 
 @njit(cache=True)
-def next_normal(state: np.uint64) -> tuple[float, np.uint64]:
-    """Draw from the standard normal distribution (ziggurat, exact); returns (value, state)."""
-    while True:
-        state = state + _GAMMA
-        word = _mix(state)
-        layer = word & _255
-        side = (np.float64(np.int64(word) >> 11) + 0.5) * _UNIT_52
-        if abs(side) < _INNER[layer]:
-            return side * _ENDS[layer], state
+def _layer_and_side(state: np.uint64) -> tuple[np.uint64, float, np.uint64]:
+    state = np.uint64(state) + _GAMMA
+    word = _mix(state)
+    return word & _255, (np.float64(np.int64(word) >> 11) + 0.5) * _UNIT_52, state
+
+
+@njit(cache=True)
+def _normal_at_edge(layer: np.uint64, side: float, state: np.uint64) -> tuple[float, np.uint64]:
+    """Settle a draw outside the inner part of its layer: in the tail, in the wedge, or by drawing again."""
+    while abs(side) >= _INNER[layer]:
         if layer == 0:
             while True:
                 first, state = next_uniform(state)
@@ -105,6 +106,17 @@ def next_normal(state: np.uint64) -> tuple[float, np.uint64]:
         height, state = next_uniform(state)
         if high + height * (low - high) < 1.0:
             return value, state
+        layer, side, state = _layer_and_side(state)
+    return side * _ENDS[layer], state
+
+
+@njit(cache=True)
+def next_normal(state: np.uint64) -> tuple[float, np.uint64]:
+    """Draw from the standard normal distribution (ziggurat, exact); returns (value, state)."""
+    layer, side, state = _layer_and_side(state)
+    if abs(side) < _INNER[layer]:  # 99 % of draws; the rest stands apart so that this part is inlined
+        return side * _ENDS[layer], state
+    return _normal_at_edge(layer, side, state)
 
 
 # --- counts ---
@@ -124,7 +136,7 @@ _LOG_FACTORIALS = np.array([math.lgamma(k + 1.0) for k in range(2048)])
 @njit(cache=True)
 def _stirling_correction(k: float) -> float:
     if k < 10.0:
-        return _CORRECTIONS[np.uint64(k)]
+        return float(_CORRECTIONS[np.uint64(k)])
     x = 1.0 / (k + 1.0)
     return x * (1.0 / 12.0 - x * x * (1.0 / 360.0 - x * x * (1.0 / 1260.0 - x * x / 1680.0)))
 
@@ -162,11 +174,12 @@ def _below_binomial_ratio(height: float, k: float, mode: float, n: float, odds: 
     height = math.log(height)
     if n < _LOG_FACTORIALS.shape[0]:
         i, at_mode, rows = np.uint64(k), np.uint64(mode), np.uint64(n)
-        return height <= (
+        log_ratio = (
             (k - mode) * math.log(odds)
             + (_LOG_FACTORIALS[at_mode] - _LOG_FACTORIALS[i])
             + (_LOG_FACTORIALS[rows - at_mode] - _LOG_FACTORIALS[rows - i])
         )
+        return bool(height <= log_ratio)
     distance = abs(k - mode)
     if distance < 0.5 * npq - 1.0:  # bounds of the log ratio, proven in this range
         middle = -0.5 * distance * distance / npq
@@ -218,10 +231,10 @@ def _successes(state: np.uint64, n: float, p: float) -> tuple[float, np.uint64]:
 
 
 @njit(cache=True)
-def binomial(state: np.uint64, n: int, p: float) -> tuple[int, np.uint64]:
+def binomial(state: np.uint64, n: int, p: float) -> tuple[np.int64, np.uint64]:
     """Exact draw from Binomial(n, p); returns (successes, state).
 
-    n: trials, up to 2**53 (0 or less gives 0)
+    n: trials (0 or less gives 0); beyond about 1e12 the rounding of float64 shows
     p: probability of success in [0, 1] (beyond an end counts as that end, NaN as 0)
     Inversion while n*min(p, 1-p) < 10, transformed rejection above.
     """
@@ -230,27 +243,27 @@ def binomial(state: np.uint64, n: int, p: float) -> tuple[int, np.uint64]:
 
 
 @njit(cache=True)
-def _poisson_by_inversion(state: np.uint64, mean: float) -> tuple[int, np.uint64]:
+def _poisson_by_inversion(state: np.uint64, mean: float) -> tuple[np.int64, np.uint64]:
     while True:
         left, state = next_uniform(state)
-        k, mass = 0, math.exp(-mean)
+        k, mass = np.int64(0), math.exp(-mean)
         while left > mass and k <= _INVERSION_LIMIT:
             left -= mass
-            k += 1
+            k += np.int64(1)
             mass *= mean / k
         if k <= _INVERSION_LIMIT:
             return k, state
 
 
 @njit(cache=True)
-def poisson(state: np.uint64, mean: float) -> tuple[int, np.uint64]:
+def poisson(state: np.uint64, mean: float) -> tuple[np.int64, np.uint64]:
     """Exact draw from Poisson(mean); returns (count, state).
 
-    mean: up to 2**53 (0, less, or NaN gives 0)
+    mean: >= 0 (less or NaN gives 0); beyond about 1e12 the rounding of float64 shows
     Inversion while mean < 10, transformed rejection (PTRS) above.
     """
     if not mean > 0.0:
-        return 0, state
+        return np.int64(0), state
     if mean < _SMALL_MEAN:
         return _poisson_by_inversion(state, mean)
     b = 0.931 + 2.53 * math.sqrt(mean)
@@ -285,7 +298,7 @@ def multinomial(
     """Exact draws of the counts of n rows in K bins, independent for each of F features, written to `out`.
 
     states: (F,), one stream a feature, advanced in place
-    n: rows, up to 2**53 (0 or less gives zeros)
+    n: rows (0 or less gives zeros)
     probabilities: (F, K), >= 0, sum 1 (what is missing or too much falls to the last bins)
     out: (F, K) float64, whole counts with sum n
 
@@ -369,7 +382,7 @@ def normal_cdf(x: float, table: NDArray[np.float64]) -> float:
     place = (x + _TABLE_END) * _STEPS_PER_UNIT
     i = np.uint64(np.int64(place))  # unsigned: no test for an index from the end
     t = place - np.floor(place)
-    return table[i, 0] + t * (table[i, 1] + t * (table[i, 2] + t * table[i, 3]))
+    return float(table[i, 0] + t * (table[i, 1] + t * (table[i, 2] + t * table[i, 3])))
 
 
 @njit(cache=True)
@@ -425,24 +438,30 @@ def feature_counts(
             for j in range(features):
                 multinomial_normal(states[j], rows[i], probabilities[j], scratch, out[i, j])
         else:
-            out[i] = probabilities * rows[i]
+            for j in range(features):
+                for k in range(bins):
+                    out[i, j, k] = rows[i] * probabilities[j, k]
         for j in range(features):
             if np.isnan(shifts[i, j]):
-                out[i, j] = np.nan
+                for k in range(bins):
+                    out[i, j, k] = np.nan
 
 
-def learn_edges(rng: np.random.Generator, n_reference: int, features: int, bins: int) -> NDArray[np.float64]:
+def learn_edges(
+    key: np.uint64, identity: int, n_reference: int, features: int, bins: int
+) -> NDArray[np.float64]:
     """Inner bin edges (features, bins-1) that a model version learns from its reference rows, ascending.
 
     The edges are the order statistics of rank round(k n_reference / bins) of n_reference standard normal
     rows, drawn from their exact joint law (uniform spacings are Dirichlet) and not by drawing the rows. A bin
     so learned holds the proportion 1/bins of the reference.
 
+    identity: of the model version, to which the draw is tied
     n_reference: rows, >= bins; 0 gives the quantiles of the population
     features: >= 0; bins: >= 1
     Raises ValueError outside these ranges.
 
-    >>> learn_edges(np.random.default_rng(0), 0, features=1, bins=4).round(3)
+    >>> learn_edges(np.uint64(0), 0, n_reference=0, features=1, bins=4).round(3)
     array([[-0.674,  0.   ,  0.674]])
     """
     if bins < 1 or features < 0:
@@ -452,11 +471,11 @@ def learn_edges(rng: np.random.Generator, n_reference: int, features: int, bins:
     if n_reference < bins:
         raise ValueError(f"n_reference must be 0 or at least bins = {bins}, got {n_reference}")
     ranks = np.rint(np.arange(bins + 1) * (n_reference / bins))
-    rows_between = np.diff(ranks)
+    rows_between = ranks[1:] - ranks[:-1]
     rows_between[-1] += 1.0  # n rows leave n + 1 spacings
-    spacings = rng.standard_gamma(rows_between, size=(features, bins))
-    cumulative = np.cumsum(spacings, axis=1)
-    edges: NDArray[np.float64] = ndtri(cumulative[:, :-1] / cumulative[:, -1:])
+    shares = np.empty((features, bins - 1))
+    spacings_once(key, identity, rows_between, shares)
+    edges: NDArray[np.float64] = ndtri(shares)
     return edges
 
 
@@ -496,3 +515,65 @@ def binomial_at(
     """Draw out[i] ~ Binomial(n[i], p[i]), tied to identity[i]; all of shape (draws,), see `binomial`."""
     for i in range(n.shape[0]):
         out[i], _ = binomial(stream(key, identity[i], 0), n[i], p[i])
+
+
+# --- single draws, tied to what they are for ---
+
+
+@njit(cache=True)
+def uniform_once(key: np.uint64, identity: int) -> float:
+    """Uniform number in (0, 1), tied to `identity`."""
+    return next_uniform(stream(key, identity, 0))[0]
+
+
+@njit(cache=True)
+def normal_once(key: np.uint64, identity: int) -> float:
+    """Standard normal number, tied to `identity`."""
+    return next_normal(stream(key, identity, 0))[0]
+
+
+@njit(cache=True)
+def binomial_once(key: np.uint64, identity: int, n: int, p: float) -> np.int64:
+    """Binomial(n, p) number, tied to `identity`; see `binomial`."""
+    return binomial(stream(key, identity, 0), n, p)[0]
+
+
+@njit(cache=True)
+def gamma(state: np.uint64, shape: float) -> tuple[float, np.uint64]:
+    """Draw from the gamma distribution of scale 1, shape >= 1; returns (value, state).
+
+    Source: Marsaglia and Tsang, 'A simple method for generating gamma variables', ACM TOMS 26, 2000.
+    """
+    d = shape - 1.0 / 3.0
+    c = 1.0 / math.sqrt(9.0 * d)
+    while True:
+        x, state = next_normal(state)
+        v = 1.0 + c * x
+        if v <= 0.0:
+            continue
+        v = v * v * v
+        u, state = next_uniform(state)
+        if math.log(u) < 0.5 * x * x + d - d * v + d * math.log(v):
+            return d * v, state
+
+
+@njit(cache=True)
+def spacings_once(
+    key: np.uint64, identity: int, rows_between: NDArray[np.float64], out: NDArray[np.float64]
+) -> None:
+    """Cumulated shares of uniform order statistics, tied to `identity`, written to `out` (F, K-1).
+
+    rows_between (K,): number of spacings in each bin, >= 1. Each row of out is ascending in (0, 1): the
+    values of the distribution function at bin edges learned from sum(rows_between) - 1 rows.
+    """
+    features, inner = out.shape
+    for j in range(features):
+        state = stream(key, identity, j)
+        total = 0.0
+        for k in range(inner + 1):
+            share, state = gamma(state, rows_between[k])
+            total += share
+            if k < inner:
+                out[j, k] = total
+        for k in range(inner):
+            out[j, k] /= total

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import re
 from fractions import Fraction as Exact
 from typing import Annotated, Any
 
@@ -179,7 +178,6 @@ BAD: list[tuple[str, Any, str | None]] = [
     ("price", "$5/milion", None),
     ("price", "$5/0", None),
     ("price", "0.3", "a number without unit"),
-    ("fraction", "5", None),
     ("fraction", "$5", "an amount of money"),
     ("fraction", "5 %%", None),
     ("fraction", True, "true"),
@@ -200,7 +198,6 @@ BAD: list[tuple[str, Any, str | None]] = [
     ("number", math.inf, ".inf"),
     ("number", 10**400, "more than 60 digits"),
 ]
-BAD.remove(("fraction", "5", None))  # five is read, and the bound of the field refuses it
 
 
 @pytest.mark.parametrize(("kind", "text", "value"), GOOD, ids=repr)
@@ -214,7 +211,7 @@ def test_reads_what_people_write(kind: str, text: Any, value: Exact | float) -> 
 @pytest.mark.parametrize(("kind", "text", "remark"), BAD, ids=repr)
 def test_refuses_the_rest_in_a_sentence(kind: str, text: Any, remark: str | None) -> None:
     quantity = QUANTITIES[kind]
-    with pytest.raises(ValueError, match="^got ") as error:
+    with pytest.raises(ValueError, match=r"^got ") as error:
         quantity.parse(text)
     message = str(error.value)
     assert quantity.expected in message
@@ -275,7 +272,7 @@ def test_bounds_apply_to_what_was_read(kind: Any, text: Any, fits: bool) -> None
     if fits:
         adapter.validate_python(text)
     else:
-        with pytest.raises(ValidationError, match="greater than|less than"):
+        with pytest.raises(ValidationError, match=r"greater than|less than"):
             adapter.validate_python(text)
 
 
@@ -325,33 +322,26 @@ def accepts(quantity: units.Quantity, value: Any) -> bool:
     return bool(jsonschema.Draft202012Validator(quantity.json_schema()).is_valid(value))
 
 
-@pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, text, _ in GOOD], ids=repr)
-def test_editors_accept_what_is_read(kind: str, text: Any) -> None:
-    if isinstance(text, np.generic) or (isinstance(text, str) and "\u2212" in text):
-        pytest.skip("numpy numbers and the typographic minus are not for editors")
+FOR_EDITORS = [case for case in GOOD if not isinstance(case[1], np.generic) and "\u2212" not in str(case[1])]
+
+
+@pytest.mark.parametrize(("kind", "text", "value"), FOR_EDITORS, ids=repr)
+def test_editors_accept_what_is_read(kind: str, text: Any, value: float) -> None:
     assert accepts(QUANTITIES[kind], text)
 
 
-@pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, text, _ in BAD], ids=repr)
+# What a pattern cannot know: whether a number is whole, too large, not finite, or divides by zero.
+BEYOND_FORM = ("9e307y", "1e999d", "7" * 100 + "d", "$5/0", "1.5", "1.5 B", str(2**53 + 1), str(10**400))
+MISSPELT = [
+    (kind, text)
+    for kind, text, _ in BAD
+    if str(text) not in BEYOND_FORM and not isinstance(text, float | np.generic)
+]
+
+
+@pytest.mark.parametrize(("kind", "text"), MISSPELT, ids=repr)
 def test_editors_refuse_what_is_misspelt(kind: str, text: Any) -> None:
-    quantity = QUANTITIES[kind]
-    # What a pattern cannot know: the size of a number, whether it is whole, not finite, or divides by 0.
-    if isinstance(text, float | np.generic) or re.search("too large|60 digits", _message(quantity, text)):
-        pytest.skip("not a matter of form")
-    if (kind, text) in {
-        ("count", "1.5"),
-        ("size", "1.5 B"),
-        ("price", "$5/0"),
-        ("duration", "7" * 100 + "d"),
-    }:
-        pytest.skip("not a matter of form")
-    assert not accepts(quantity, text)
-
-
-def _message(quantity: units.Quantity, value: Any) -> str:
-    with pytest.raises(ValueError) as error:
-        quantity.parse(value)
-    return str(error.value)
+    assert not accepts(QUANTITIES[kind], text)
 
 
 def test_examples_in_messages_are_right() -> None:
@@ -396,9 +386,13 @@ def test_any_size_survives_writing(size: int) -> None:
 def test_any_text_is_a_finite_number_or_a_value_error(text: str) -> None:
     for quantity in QUANTITIES.values():
         try:
-            assert math.isfinite(quantity.parse(text))
+            value = quantity.parse(text)
         except ValueError as error:
-            assert quantity.expected in str(error)
+            value, message = 0.0, str(error)
+        else:
+            message = quantity.expected
+        assert math.isfinite(value)
+        assert quantity.expected in message
 
 
 def test_a_written_model_reads_back() -> None:

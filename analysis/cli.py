@@ -1,0 +1,273 @@
+"""The command `halflife`: one sub-command per question.
+
+Exit status: 0 done, 2 the user's input is wrong (one clear message), 1 a defect of ours. Heavy packages are imported
+inside the commands, so that help answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="halflife",
+    help="Simulate how a deployed model decays, and decide when to retrain it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Scenario = Annotated[str, typer.Argument(help="a library name (see `halflife list`) or a path to a YAML file")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document on stdout")]
+Seed = Annotated[int, typer.Option(help="seed of all randomness", min=0)]
+Out = Annotated[Path | None, typer.Option(help="folder for tables, data and pictures")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="change a field, e.g. quality.decay=1%/d; repeatable"),
+]
+Policies = Annotated[
+    list[str] | None,
+    typer.Option("--policy", "-p", help="e.g. scheduled:7d, triggered:psi>0.2, hybrid:30d, file.py:Class; repeatable"),
+]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Turn what is wrong with the user's input into one message and exit status 2."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
+        typer.echo(f"error: {text}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        raise typer.Exit(130) from None
+
+
+def show_json(document: Any) -> None:
+    """Print one JSON document."""
+    import json
+
+    typer.echo(json.dumps(document, indent=2))
+
+
+def load(name: str, overrides: list[str] | None = None) -> Any:
+    """The scenario, with the overrides of --set."""
+    with user_errors():
+        from scenarios.loader import load as load_scenario
+        from scenarios.loader import parse_override
+
+        return load_scenario(name, **dict(parse_override(text) for text in overrides or []))
+
+
+@app.command("list")
+def list_scenarios(json: Json = False) -> None:
+    """List the scenarios of the library."""
+    from scenarios.loader import library_names
+
+    entries = [(name, load(name)) for name in library_names()]
+    if json:
+        show_json([{"name": n, "title": s.title, "question": s.question} for n, s in entries])
+        return
+    width = max(len(name) for name, _ in entries)
+    for name, scenario in entries:
+        typer.echo(f"{name.ljust(width)}  {scenario.question or scenario.title}")
+
+
+@app.command()
+def show(scenario: Scenario, overrides: Set = None, json: Json = False) -> None:
+    """Print a scenario's story and parameters (times in days, rates per day)."""
+    found = load(scenario, overrides)
+    content = found.model_dump(mode="json", exclude_defaults=not json)
+    if json:
+        show_json(content)
+        return
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+
+    for field in ("title", "story", "question", "source"):
+        content.pop(field, None)
+    content["policies"] = [policy.name for policy in found.policies]
+    text = StringIO()
+    writer = YAML()
+    writer.default_flow_style = None
+    writer.dump(content, text)
+    typer.echo(f"{found.title}\n\n{found.story.strip()}\n\nQuestion: {found.question}\nSource: {found.source}\n")
+    typer.echo("Parameters that differ from the defaults (times in days, rates per day)\n")
+    typer.echo(text.getvalue().rstrip())
+
+
+@app.command()
+def validate(file: Annotated[str, typer.Argument(help="a scenario file")], json: Json = False) -> None:
+    """Check a scenario file; say file, line, field, value and what would be right."""
+    found = load(file)
+    if json:
+        show_json({"file": file, "valid": True, "title": found.title, "hash": found.hash()})
+    else:
+        typer.echo(f"{file}: valid ({found.title})")
+
+
+@app.command()
+def schema(json: Json = False) -> None:
+    """Print the JSON Schema of scenario files, for completion in editors."""
+    from scenarios.schema import Scenario as Model
+
+    document = Model.model_json_schema(mode="validation")
+    show_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **document})
+
+
+@app.command()
+def run(
+    scenario: Scenario,
+    policy: Annotated[str, typer.Option("--policy", "-p", help="e.g. scheduled:7d")] = "never",
+    replication: Annotated[int, typer.Option(help="number of the replication", min=0)] = 0,
+    overrides: Set = None,
+    seed: Seed = 0,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Play one replication under one policy, with its full event trace."""
+    found = load(scenario, overrides)
+    with user_errors():
+        from analysis.report import run_document, run_text, save_run
+        from analysis.tuning import resolved
+        from sim.engine import run as play
+
+        result = play(found, resolved(found, policy_from(policy), seed), seed, replication=replication)
+        files = save_run(result, out) if out else []
+        if json:
+            show_json(run_document(result))
+            return
+        typer.echo(run_text(result))
+        tell_files(files)
+
+
+@app.command()
+def compare(
+    scenario: Scenario,
+    policy: Policies = None,
+    reps: Annotated[int | None, typer.Option(help="replications; 30 when not given", min=1)] = None,
+    precision: Annotated[
+        float | None, typer.Option(help="add replications until the interval is this tight, e.g. 0.05")
+    ] = None,
+    max_reps: Annotated[int, typer.Option(help="cap for --precision", min=2)] = 1000,
+    workers: Annotated[int | None, typer.Option(help="processes; all cores when not given", min=1)] = None,
+    overrides: Set = None,
+    seed: Seed = 0,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Compare retraining policies on the same worlds, in money and accuracy."""
+    found = load(scenario, overrides)
+    with user_errors():
+        from analysis.comparison import compare as compare_policies
+        from analysis.report import comparison_text
+
+        comparison = compare_policies(
+            found,
+            [policy_from(text) for text in policy] if policy else None,
+            replications=reps,
+            precision=precision,
+            max_replications=max_reps,
+            seed=seed,
+            workers=workers,
+            progress=sys.stderr.isatty(),
+        )
+        for warning in comparison.warnings:
+            typer.echo(f"warning: {warning}", err=True)
+        files = comparison.save(out) if out else []
+        if json:
+            show_json(comparison.to_dict())
+            return
+        typer.echo(comparison_text(comparison))
+        tell_files(files)
+
+
+@app.command()
+def backtest(
+    matrix: Annotated[Path, typer.Argument(help="CSV: training periods down, evaluation periods across")],
+    policy: Annotated[
+        list[str] | None, typer.Option("--policy", "-p", help="e.g. scheduled:4, triggered:accuracy<-0.05; repeatable")
+    ] = None,
+    retrain_cost: Annotated[float, typer.Option(help="price of a retraining", min=0.0)] = 0.1,
+    value_per_period: Annotated[
+        float, typer.Option("--value", help="worth of accuracy going from 0 to 1, per period", min=0.0)
+    ] = 1.0,
+    label_delay: Annotated[int, typer.Option(help="periods by which labels are late", min=0)] = 0,
+    validation: Annotated[Path | None, typer.Option(help="CSV of validation accuracies")] = None,
+    psi: Annotated[Path | None, typer.Option(help="CSV of PSI by model, period and feature")] = None,
+    seed: Seed = 0,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Replay policies on your own record A[t', t] of accuracies."""
+    with user_errors():
+        from analysis.backtest import backtest as replay
+        from analysis.report import backtest_text, save_backtest
+
+        found = replay(
+            matrix,
+            policy or None,
+            retrain_cost=retrain_cost,
+            value_per_period=value_per_period,
+            label_delay=label_delay,
+            validation=validation,
+            psi=psi,
+            seed=seed,
+        )
+        files = save_backtest(found, out) if out else []
+        if json:
+            show_json(found.rows())
+            return
+        typer.echo(backtest_text(found))
+        tell_files(files)
+
+
+@app.command("worked-figures")
+def worked_figures(json: Json = False) -> None:
+    """Check the source's worked figures: expected, computed, and the errata found."""
+    from analysis.worked_figures import as_table
+    from analysis.worked_figures import worked_figures as figures
+
+    rows = figures()
+    if json:
+        show_json(rows)
+    else:
+        typer.echo(as_table(rows))
+    if not all(row["ok"] for row in rows):
+        raise typer.Exit(1)
+
+
+def policy_from(text: str) -> Any:
+    """A policy from its short form, or from `file.py:Class` with a class of the user's own."""
+    path, _, name = text.rpartition(":")
+    if not path.endswith(".py"):
+        from scenarios.policies import parse_policy
+
+        return parse_policy(text)
+    from analysis.own_policy import load_policy
+
+    return load_policy(Path(path), name)
+
+
+def tell_files(files: list[Path]) -> None:
+    """Say what was written."""
+    if files:
+        typer.echo("\nWritten: " + ", ".join(str(file) for file in files))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Can this experiment answer the question? Warnings before a comparison starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from analysis.economics import optimal_interval
+from scenarios.schema import Scenario
+from scenarios.units import format_duration
+from scenarios.world import ExponentialDecay, RecordedQuality
+from sim.durations import quantile
+from sim.policies import Budget, Continuous, Cooldown, Hybrid, Policy, Scheduled, Triggered, Votes
+from sim.retraining import expected_duration
+from sim.traffic import expected_requests
+
+FEW_EVENTS = 5
+
+
+def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: int | None) -> list[str]:
+    """What the user should know before believing the answer; empty when nothing is in the way."""
+    found = [*_horizon(scenario), *_samples(scenario)]
+    if replications is not None and replications < 2:
+        found.append("one replication gives no confidence interval; ask for at least 10")
+    elif replications is not None and replications < 10:
+        found.append(f"{replications} replications give wide intervals; 30 or --precision 0.05 are usual")
+    for policy in policies:
+        found += _policy(scenario, policy)
+    return found
+
+
+def _horizon(scenario: Scenario) -> list[str]:
+    quality = scenario.quality
+    if not isinstance(quality, ExponentialDecay):
+        return []
+    requests = float(expected_requests(scenario).sum()) / scenario.horizon
+    if requests <= 0.0 or quality.decay <= 0.0 or scenario.value_per_query_per_unit_accuracy <= 0.0:
+        return ["accuracy is worth nothing here, or never falls: never retraining is best by construction"]
+    best = float(
+        optimal_interval(
+            retrain_cost=scenario.pipeline.cost.total,
+            queries_per_day=requests,
+            value=scenario.value_per_query_per_unit_accuracy,
+            accuracy=quality.initial_accuracy,
+            decay=quality.decay,
+        )
+    )
+    found = []
+    if best > scenario.horizon:
+        found.append(
+            f"the closed form would retrain every {best:.3g} d, which is beyond the horizon of "
+            f"{format_duration(scenario.horizon)}: never retraining looks better than it is"
+        )
+    if best < expected_duration(scenario):
+        found.append(
+            f"the closed form would retrain every {format_duration(best)}, but a retraining takes "
+            f"{format_duration(expected_duration(scenario))}: the closed form is out of its range"
+        )
+    return found
+
+
+def _samples(scenario: Scenario) -> list[str]:
+    """Monitors that can never have enough rows or labels in a window."""
+    found = []
+    per_window = float(np.mean(expected_requests(scenario)))
+    for monitor in [*scenario.triggers, *scenario.monitors]:
+        width = monitor.window or (7.0 if monitor.needs_labels else monitor.cadence or scenario.window)
+        seen = per_window * max(width / scenario.window, 1.0)
+        if monitor.needs_labels:
+            if scenario.labels is None:
+                continue
+            seen *= scenario.labels.coverage
+            delay = float(quantile(scenario.labels.delay, 0.5))
+            if delay >= scenario.horizon:
+                found.append(
+                    f"monitor {monitor.label} cannot call: labels take {format_duration(delay)}, the horizon is "
+                    f"{format_duration(scenario.horizon)}"
+                )
+            elif delay + width > 0.5 * scenario.horizon:
+                found.append(
+                    f"monitor {monitor.label} has a full window of labels only {format_duration(delay + width)} after a "
+                    "deployment, more than half the horizon"
+                )
+        elif monitor.rows is not None:
+            seen = min(seen, monitor.rows * max(width / scenario.window, 1.0))
+        if seen < monitor.min_samples:
+            found.append(
+                f"monitor {monitor.label} expects {seen:.3g} samples in a window and needs {monitor.min_samples}: it "
+                "stays silent; widen its window or lower min_samples"
+            )
+    return found
+
+
+def _policy(scenario: Scenario, policy: Policy) -> list[str]:
+    match policy:
+        case Cooldown(policy=inner) | Budget(policy=inner) | Votes(policy=inner):
+            return _policy(scenario, inner)
+        case Hybrid(schedule=schedule):
+            return _interval(scenario, policy, schedule.interval)
+        case Continuous(schedule=schedule):
+            return _interval(scenario, policy, schedule.interval)
+        case Scheduled(interval=interval):
+            return _interval(scenario, policy, interval)
+        case Triggered():
+            monitors = policy.monitors(scenario)
+            if not monitors:
+                return [f"{policy.name}: the scenario has no triggers, so it never retrains"]
+    return []
+
+
+def _interval(scenario: Scenario, policy: Policy, interval: float) -> list[str]:
+    if interval >= scenario.horizon:
+        return [
+            f"{policy.name}: its interval is not shorter than the horizon of {format_duration(scenario.horizon)}, "
+            "so it never retrains"
+        ]
+    if interval < expected_duration(scenario) / scenario.pipeline.capacity:
+        return [
+            f"{policy.name}: a retraining takes {format_duration(expected_duration(scenario))}, longer than the interval: "
+            "requests will queue and merge"
+        ]
+    if scenario.horizon / interval < FEW_EVENTS and not isinstance(scenario.quality, RecordedQuality):
+        return [
+            f"{policy.name}: fewer than {FEW_EVENTS} retrainings within the horizon: its cost depends on how the "
+            "horizon happens to cut the last cycle"
+        ]
+    return []

@@ -1,0 +1,258 @@
+"""Words, documents and files about a comparison."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.statistics import Interval
+from scenarios.units import format_duration, format_money
+from sim.ledger import CATEGORIES
+
+if TYPE_CHECKING:
+    from analysis.backtest import Backtest
+    from analysis.comparison import Comparison
+    from sim.record import Result
+
+
+def verdict(comparison: Comparison) -> str:
+    """One sentence: who is cheapest, by how much, and whether that is certain."""
+    best, currency = comparison.best, comparison.scenario.currency
+    rivals = [name for name in comparison.candidates if name != best]
+    if not rivals:
+        return f"{best} is the only candidate."
+    # Several rivals are tested at once: each gets its share of the 5 % error.
+    level = 1.0 - 0.05 / len(rivals)
+    if comparison.replications < 2:
+        return f"{best} was cheapest in the one world that was played; that says nothing about others."
+    close = [name for name in rivals if not comparison.difference(best, name, level).high < 0.0]
+    cost = format_money(comparison.interval(best, "annual_cost").mean, currency)
+    if close:
+        names = ", ".join(close)
+        return f"No clear winner: {best} costs least on average ({cost} a year), but {names} cannot be told from it."
+    runner = min(rivals, key=lambda name: float(comparison.values(name, "annual_cost").mean()))
+    gap = comparison.difference(runner, best)
+    return (
+        f"{best} is cheapest at {cost} a year: {format_money(gap.mean, currency)} less than {runner} "
+        f"(95 % interval {format_money(gap.low, currency)} to {format_money(gap.high, currency)})."
+    )
+
+
+def comparison_document(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as one JSON document; numbers that do not exist are null."""
+    policies = []
+    for name in comparison.names:
+        skill = comparison.skill(name)
+        entry = {
+            "name": name,
+            "total_cost": _bounds(comparison.interval(name, "total_cost")),
+            "annual_cost": _bounds(comparison.interval(name, "annual_cost")),
+            "regret": _bounds(comparison.difference(name, "oracle")),
+            "skill": _bounds(skill) if skill else None,
+            "skill_sd": _number(comparison.skill_sd(name)),
+            "costs": {c: _number(comparison.interval(name, f"cost[{c}]").mean) for c in CATEGORIES},
+        }
+        for column in (
+            "mean_accuracy",
+            "retrains",
+            "deployments",
+            "rejected",
+            "alarms",
+            "false_alarms",
+            "losses",
+            "undetected",
+            "mttd_hours",
+        ):
+            entry[column] = _bounds(comparison.interval(name, column))
+        if name in comparison.intervals:
+            entry["interval_days"] = comparison.intervals[name]
+        policies.append(entry)
+    differences = [
+        {key: _number(value) if isinstance(value, float) else value for key, value in row.items()}
+        | {"variance_reduction": _number(comparison.variance_reduction(str(row["policy"])))}
+        for row in comparison.differences().to_dict("records")
+    ]
+    return {
+        "scenario": comparison.scenario.title,
+        "horizon_days": comparison.scenario.horizon,
+        "currency": comparison.scenario.currency,
+        "replications": comparison.replications,
+        "policies": policies,
+        "differences": differences,
+        "best": comparison.best,
+        "verdict": comparison.verdict(),
+        "warnings": comparison.warnings,
+        "provenance": comparison.provenance,
+    }
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """The comparison as aligned tables for a terminal."""
+    currency = comparison.scenario.currency
+    table, shown = comparison.table(), {}
+    for name, row in table.iterrows():
+        interval = comparison.intervals.get(str(name))
+        label = f"{name} ({format_duration(interval)})" if interval else str(name)
+        shown[label] = {
+            "cost/year": format_money(row["annual_cost"], currency),
+            "±95 %": format_money(row["half_width"], currency),
+            "regret": format_money(row["regret"], currency),
+            "accuracy": f"{row['mean_accuracy']:.4f}",
+            "retrains/y": f"{row['retrains_per_year']:.1f}",
+            "alarms/y": f"{row['alarms_per_year']:.1f}",
+            "false/y": f"{row['false_alarms_per_year']:.1f}",
+            "MTTD h": _optional(row["mttd_hours"], ".1f"),
+            "skill/year": "" if math.isnan(row["skill"]) else format_money(row["skill"], currency),
+            "skill sd": _optional(row["skill_sd"], "+.1f"),
+        }
+    gaps = {
+        row["policy"]: {
+            "difference/year": format_money(row["mean"], currency),
+            "95 % low": format_money(row["ci_low"], currency),
+            "95 % high": format_money(row["ci_high"], currency),
+            "P(better)": _optional(row["p_better"], ".3f"),
+        }
+        for row in comparison.differences().to_dict("records")
+    }
+    return (
+        f"{comparison.scenario.title}: {format_duration(comparison.scenario.horizon)}, "
+        f"{comparison.replications} replications\n\n{aligned(shown, 'policy')}\n\n"
+        f"Paired difference of cost to {comparison.baseline} (below 0: cheaper)\n\n{aligned(gaps, 'policy')}\n\n"
+        f"{comparison.verdict()}"
+    )
+
+
+def run_document(result: Result) -> dict[str, Any]:
+    """One run as one JSON document: summary, costs, events and provenance."""
+    return {
+        "policy": result.policy,
+        "summary": {key: _number(value) for key, value in result.summary.items()},
+        "costs": {key: float(value) for key, value in result.costs.items()},
+        "events": result.events.to_dict("records"),
+        "provenance": result.provenance,
+    }
+
+
+def run_text(result: Result, last_events: int = 20) -> str:
+    """One run as text: summary, costs, and its last events."""
+    currency, summary = result.scenario.currency, result.summary
+    figures = {
+        "total cost": {"": format_money(summary["total_cost"], currency)},
+        "mean accuracy": {"": f"{summary['mean_accuracy']:.4f}"},
+        "retrainings": {"": f"{summary['retrains']:.0f}"},
+        "deployments": {"": f"{summary['deployments']:.0f}"},
+        "alarms (false)": {"": f"{summary['alarms']:.0f} ({summary['false_alarms']:.0f})"},
+        "MTTD": {"": "none detected" if math.isnan(summary["mttd_hours"]) else f"{summary['mttd_hours']:.1f} h"},
+    }
+    costs = {key: {"cost": format_money(value, currency)} for key, value in result.costs.items() if value}
+    events = [
+        f"{event.time:10.3f} d  {event.kind:<20}{event.subject:<34}{event.details}".rstrip()
+        for event in result.raw_events[-last_events:]
+    ]
+    hidden = len(result.raw_events) - last_events
+    more = f" (the last {last_events} of {len(result.raw_events)}; --out has them all)" if hidden > 0 else ""
+    return (
+        f"{result.scenario.title}: {result.policy}, replication {result.replication}\n\n"
+        f"{aligned(figures, '')}\n\n{aligned(costs, 'category')}\n\nEvents{more}\n\n"
+        + "\n".join(events)
+    )
+
+
+def save_run(result: Result, folder: str | Path) -> list[Path]:
+    """Write run.json, timeline.parquet, events.parquet and run.png."""
+    from analysis.plots import plot_run, save_figure
+
+    home = Path(folder)
+    home.mkdir(parents=True, exist_ok=True)
+    files = [home / name for name in ("run.json", "timeline.parquet", "events.parquet", "run.png")]
+    files[0].write_text(json.dumps(run_document(result), indent=2) + "\n", encoding="utf-8")
+    result.timeline.to_parquet(files[1], index=False)
+    result.events.to_parquet(files[2], index=False)
+    save_figure(plot_run(result).figure, files[3])
+    return files
+
+
+def backtest_text(found: Backtest) -> str:
+    """A backtest as an aligned table and a sentence."""
+    rows = {
+        row["name"]: {
+            "retrains": f"{row['retrains']}",
+            "accuracy": f"{row['mean_accuracy']:.6f}",
+            "cost": f"{row['total_cost']:.4f}",
+            "regret": f"{row['regret']:.4f}",
+            "skill (accuracy)": _optional(row["skill"], "+.4f"),
+            "skill sd": _optional(row["skill_sd"], "+.1f"),
+        }
+        for row in found.rows()
+    }
+    return f"{aligned(rows, 'policy')}\n\n{found.verdict()}"
+
+
+def save_backtest(found: Backtest, folder: str | Path) -> list[Path]:
+    """Write backtest.json, table.csv and accuracy.png."""
+    from analysis.plots import save_figure
+
+    home = Path(folder)
+    home.mkdir(parents=True, exist_ok=True)
+    files = [home / name for name in ("backtest.json", "table.csv", "accuracy.png")]
+    files[0].write_text(json.dumps(found.rows(), indent=2) + "\n", encoding="utf-8")
+    found.table().to_csv(files[1], index=False, float_format="%.6f")
+    save_figure(found.plot().figure, files[2])
+    return files
+
+
+def aligned(rows: dict[str, dict[str, str]], corner: str) -> str:
+    """A plain table: names left, figures right."""
+    if not rows:
+        return "(nothing to show)"
+    columns = list(next(iter(rows.values())))
+    width = max(len(corner), *(len(name) for name in rows))
+    widths = {c: max(len(c), *(len(row[c]) for row in rows.values())) for c in columns}
+    lines = ["  ".join([corner.ljust(width), *(c.rjust(widths[c]) for c in columns)])]
+    for name, row in rows.items():
+        lines.append("  ".join([name.ljust(width), *(row[c].rjust(widths[c]) for c in columns)]))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def save_comparison(comparison: Comparison, folder: str | Path) -> list[Path]:
+    """Write comparison.json, runs.parquet, table.csv and the pictures; the same comparison gives the same bytes.
+
+    Raises OSError where the folder cannot be written.
+    """
+    from analysis.plots import plot_costs, plot_differences, plot_timelines, save_figure
+
+    home = Path(folder)
+    home.mkdir(parents=True, exist_ok=True)
+    files = [home / name for name in ("comparison.json", "runs.parquet", "table.csv")]
+    files[0].write_text(json.dumps(comparison_document(comparison), indent=2) + "\n", encoding="utf-8")
+    comparison.runs.to_parquet(files[1], index=False)
+    comparison.table().to_csv(files[2], float_format="%.6g")
+    (home / "scenario.json").write_text(comparison.scenario.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    files.append(home / "scenario.json")
+    figures = {
+        "costs.png": plot_costs(comparison).figure,
+        "differences.png": plot_differences(comparison).figure,
+        "timelines.png": plot_timelines([comparison.replay(name) for name in comparison.names]),
+    }
+    for name, figure in figures.items():
+        save_figure(figure, home / name)
+        files.append(home / name)
+    return files
+
+
+def _bounds(interval: Interval) -> dict[str, float | None]:
+    return {
+        "mean": _number(interval.mean),
+        "ci_low": _number(interval.low),
+        "ci_high": _number(interval.high),
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _optional(value: float | None, form: str) -> str:
+    return "" if value is None or math.isnan(value) else format(value, form)

@@ -1,4 +1,4 @@
-"""Backtest of retraining policies on a accuracy matrix: what each would have cost, how well timed.
+"""Backtest of retraining policies on an accuracy matrix: what each would have cost, how well timed.
 
 A replay: the model trained through the first period serves from the second on. Before each later period t
 a policy may replace it by the model trained through period t - 1 - d, d the label delay, which then serves
@@ -11,14 +11,12 @@ random schedules with the same number of retrainings, which tell good timing fro
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +32,17 @@ from analysis.accuracy_matrix import (
     read_psi,
     read_validation,
 )
+from analysis.replay_policies import (
+    DEFAULT_POLICIES,
+    Hybrid,
+    Never,
+    Policy,
+    Scheduled,
+    Triggered,
+    View,
+    parse_policy,
+)
+from analysis.schedules import BestInterval, Mask, Oracle, Plan, Problem
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,335 +63,11 @@ __all__ = [
     "read_matrix",
 ]
 
-Mask = NDArray[np.bool_]
-
 # Okabe and Ito's colours without yellow; 7, 5 and 12 repeat together only after 420 policies.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h")
 LANE = 0.02  # of accuracy, between the rows of marks
-
-DEFAULT_DROP = 0.05
-DEFAULT_POLICIES = (
-    "never",
-    *(f"scheduled:{k}" for k in (1, 2, 4, 8, 16)),
-    "scheduled:best",
-    *(f"triggered:accuracy<-{drop}" for drop in (0.01, 0.02, 0.05, 0.1)),
-    "oracle",
-)
-FORMS = (
-    "never",
-    "scheduled:4",
-    "scheduled:best",
-    "triggered:accuracy<-0.05",
-    "triggered:psi>0.2",
-    "triggered:psi-mean>0.2",
-    "hybrid:8",
-    "hybrid:8:accuracy<-0.05",
-    "random:11",
-    "oracle",
-)
-
-
-@dataclass(frozen=True)
-class View:
-    """What is known before period t, and nothing else; periods are those of the matrix.
-
-    t: the period about to be served
-    deployed: training period of the model in service
-    first_served: first period that this model served (serves)
-    label_delay: periods
-    accuracies: fraction in [0, 1], of the service from the matrix's second period up to `known_through`
-    reference: accuracy that the model in service is held against: its validation accuracy where the backtest
-        has one, else its accuracy in `first_served`; None while that is unknown
-    psi: PSI of each feature, from the training rows of the model in service to period t - 1; None without PSI
-    """
-
-    t: int
-    deployed: int
-    first_served: int
-    label_delay: int
-    accuracies: FloatArray
-    reference: float | None
-    psi: FloatArray | None
-
-    @property
-    def known_through(self) -> int:
-        """Newest period with labels; a retraining now gives the model trained through it."""
-        return self.t - 1 - self.label_delay
-
-    @property
-    def accuracy(self) -> float | None:
-        """Accuracy of the model in service in period `known_through`; None if it did not serve then."""
-        return float(self.accuracies[-1]) if self.known_through >= self.first_served else None
-
-
-class Policy(Protocol):
-    """Decides before each period whether to retrain.
-
-    `decide` is called once for each period in which a retraining is possible, in order, starting with the
-    third (later where labels are so late that nothing but the first period is labelled). A plain function
-    `decide(view) -> bool` will do; its `name`, or else its `__name__`, is what the tables show.
-    """
-
-    def decide(self, view: View) -> bool:
-        """Whether to replace the model in service before period `view.t`."""
-        ...
-
-
-@dataclass(frozen=True)
-class Never:
-    """Keep the first model."""
-
-    def decide(self, view: View) -> bool:
-        """Never."""
-        return False
-
-
-@dataclass(frozen=True)
-class Scheduled:
-    """Retrain when the training data of the model in service ended at least `every` periods before t - 1.
-
-    It is the age of the data that counts: with labels d periods late the retrainings are `every` - d apart.
-    """
-
-    every: int
-
-    def decide(self, view: View) -> bool:
-        """Whether the age is reached."""
-        return view.t - 1 - view.deployed >= self.every
-
-
-def accuracy_drop(view: View) -> float | None:
-    """Reference accuracy minus newest known accuracy of the model in service."""
-    if view.reference is None or view.accuracy is None:
-        return None
-    # In float64 0.75 - 0.7 exceeds 0.05; a drop of exactly the threshold must not.
-    return round(view.reference - view.accuracy, 9)
-
-
-def largest_psi(view: View) -> float | None:
-    """PSI of the feature that moved most."""
-    return None if view.psi is None else float(view.psi.max())
-
-
-def mean_psi(view: View) -> float | None:
-    """PSI, mean of the features."""
-    return None if view.psi is None else float(view.psi.mean())
-
-
-METRICS: dict[str, Callable[[View], float | None]] = {
-    "accuracy": accuracy_drop,
-    "psi": largest_psi,
-    "psi-mean": mean_psi,
-}
-
-
-@dataclass(frozen=True)
-class Triggered:
-    """Retrain when a metric exceeds a threshold; a metric that is not known yet does not.
-
-    metric: `accuracy` (drop below the reference), `psi` (largest feature), `psi-mean` (mean of the features)
-    threshold: >= 0, fraction for accuracy
-    """
-
-    metric: str = "accuracy"
-    threshold: float = DEFAULT_DROP
-
-    def decide(self, view: View) -> bool:
-        """Whether the threshold is exceeded."""
-        score = METRICS[self.metric](view)
-        return score is not None and score > self.threshold
-
-
-@dataclass(frozen=True)
-class Hybrid:
-    """Retrain when either the schedule or the trigger says so."""
-
-    schedule: Scheduled
-    trigger: Triggered
-
-    def decide(self, view: View) -> bool:
-        """Whether one of the two fires."""
-        return self.schedule.decide(view) or self.trigger.decide(view)
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """A matrix with prices and delay: what a schedule costs on it.
-
-    A schedule is a mask (..., n_periods), True where a retraining precedes the period.
-    """
-
-    matrix: Matrix
-    retrain_cost: float
-    value_per_period: float
-    label_delay: int
-    seed: int
-    validation: FloatArray | None = None
-    psi: FloatArray | None = None
-
-    @property
-    def candidates(self) -> NDArray[np.int64]:
-        """Positions of the periods before which a retraining is possible: there is a model to deploy."""
-        return np.arange(max(2, 1 + self.label_delay), self.matrix.periods.size)
-
-    def accuracy(self, mask: Mask) -> FloatArray:
-        """Accuracy of the service in each period from the second on, (..., n_periods - 1)."""
-        positions = np.arange(mask.shape[-1])
-        trained = np.where(mask, positions - 1 - self.label_delay, 0)
-        models = np.maximum.accumulate(trained, axis=-1)[..., 1:]
-        served: FloatArray = self.matrix.values[models, positions[1:]]
-        return served
-
-    def cost(self, mask: Mask) -> FloatArray:
-        """Cost of staleness and retraining, (...)."""
-        lost = (1.0 - self.accuracy(mask)).sum(axis=-1)
-        total: FloatArray = self.value_per_period * lost + self.retrain_cost * mask.sum(axis=-1)
-        return total
-
-    def mask(self, positions: ArrayLike) -> Mask:
-        """Schedule with a retraining before the given positions."""
-        mask = np.zeros(self.matrix.periods.size, dtype=bool)
-        mask[np.asarray(positions, dtype=np.int64)] = True
-        return mask
-
-
-@dataclass(frozen=True)
-class Oracle:
-    """The least costly of all schedules, found by dynamic programming over the model in service.
-
-    Knows the future: a bound, not a candidate. Of schedules equally dear (to 1e-12 of the value of a period
-    per period) it takes the one with fewer retrainings, then the one whose models are older.
-    """
-
-    def plan(self, problem: Problem) -> Mask:
-        """Schedule, O(n_periods^2) time."""
-        loss = problem.value_per_period * (1.0 - problem.matrix.values)
-        n, delay = problem.matrix.periods.size, problem.label_delay
-        tie = 1e-12 * problem.value_per_period * n
-        cost, retrains, parent = np.full(n - 1, np.inf), np.zeros(n - 1, int), np.zeros(n - 1, int)
-        cost[0] = loss[0, 1]
-        for t in range(2, n):
-            newest = max(t - 1 - delay, 0)
-            alive = max(newest, 1)
-            if newest:
-                parent[newest] = _least(cost[:newest], retrains[:newest], tie)
-                retrains[newest] = retrains[parent[newest]] + 1
-                cost[newest] = cost[parent[newest]] + problem.retrain_cost + loss[newest, t]
-            cost[:alive] += loss[:alive, t]
-        chosen, model = [], _least(cost, retrains, tie)
-        while model:
-            chosen.append(model + 1 + delay)
-            model = parent[model]
-        return problem.mask(chosen)
-
-
-def _least(cost: FloatArray, retrains: NDArray[np.int64], tie: float) -> int:
-    """Position of the least cost, among equals of the fewest retrainings, then the first."""
-    return int(np.argmin(np.where(cost <= cost.min() + tie, retrains, np.iinfo(np.int64).max)))
-
-
-@dataclass(frozen=True)
-class BestInterval:
-    """`scheduled:k` with the k of least cost, chosen IN HINDSIGHT: a bound, not a candidate."""
-
-    def interval(self, problem: Problem) -> int:
-        """Periods; the longest of those equally dear."""
-        intervals = range(1, max(2, problem.matrix.periods.size - 1))
-        costs = {k: float(problem.cost(self._mask(problem, k))) for k in intervals}
-        return min(intervals, key=lambda k: (costs[k], -k))
-
-    def plan(self, problem: Problem) -> Mask:
-        """Schedule."""
-        return self._mask(problem, self.interval(problem))
-
-    def _mask(self, problem: Problem, every: int) -> Mask:
-        n = problem.matrix.periods.size
-        first = max(2, 1 + problem.label_delay, 1 + every)
-        return problem.mask(np.arange(first, n, max(1, every - problem.label_delay)))
-
-
-@dataclass(frozen=True)
-class Random:
-    """One schedule with `retrains` retrainings, drawn from all such schedules with the backtest's seed.
-
-    The mean and SD over many of them stand beside every policy in the table.
-    """
-
-    retrains: int
-
-    def plan(self, problem: Problem) -> Mask:
-        """Schedule. Raises ValueError if there are fewer periods than retrainings."""
-        possible = problem.candidates
-        if self.retrains > possible.size:
-            raise ValueError(f"random:{self.retrains}: only {possible.size} periods allow a retraining")
-        rng = np.random.default_rng([problem.seed, 1])
-        return problem.mask(rng.choice(possible, self.retrains, replace=False))
-
-
-Plan = Oracle | BestInterval | Random
-
-
-def parse_policy(text: str) -> Policy | Plan:
-    """Policy from its short form; k counts periods, n retrainings.
-
-    `never`; `scheduled:k`; `scheduled:best` (the k of least cost, in hindsight); `triggered:CONDITION`;
-    `hybrid:k` or `hybrid:k:CONDITION` (either; an accuracy drop of more than 0.05 where none is given);
-    `random:n` (one random schedule, drawn with the backtest's seed); `oracle` (the offline optimum).
-    CONDITION: `accuracy<-0.05` (lost more than 0.05 of accuracy), `psi>0.2` (largest feature),
-    `psi-mean>0.2` (mean of the features).
-    Raises ValueError that lists the right forms.
-
-    >>> parse_policy("hybrid:8")
-    Hybrid(schedule=Scheduled(every=8), trigger=Triggered(metric='accuracy', threshold=0.05))
-    >>> parse_policy("shceduled:4")  # doctest: +IGNORE_EXCEPTION_DETAIL
-    Traceback (most recent call last):
-    ValueError: policy 'shceduled:4': did you mean 'scheduled:4'? ...
-    """
-    head, colon, rest = text.strip().partition(":")
-    match head, rest:
-        case "never", "":
-            return Never()
-        case "oracle", "":
-            return Oracle()
-        case "scheduled", "best":
-            return BestInterval()
-        case "scheduled", _:
-            return Scheduled(_count(text, rest, 1))
-        case "random", _:
-            return Random(_count(text, rest, 0))
-        case "triggered", _:
-            return _trigger(text, rest) if colon else Triggered()
-        case "hybrid", _:
-            every, colon, condition = rest.partition(":")
-            trigger = _trigger(text, condition) if colon else Triggered()
-            return Hybrid(Scheduled(_count(text, every, 1)), trigger)
-    raise _unknown(text)
-
-
-def _count(text: str, number: str, least: int) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", number) or int(number) < least:
-        raise _unknown(text, f"got {number!r}, expected a whole number from {least}")
-    return int(number)
-
-
-def _trigger(text: str, condition: str) -> Triggered:
-    parts = re.fullmatch(r"\s*([\w-]+?)\s*(<\s*-|>)\s*([0-9]*\.?[0-9]+)\s*", condition, re.ASCII)
-    if parts is None or parts[1] not in METRICS or (parts[1] == "accuracy") != (parts[2] != ">"):
-        raise _unknown(text, f"got {condition!r}, expected accuracy<-0.05, psi>0.2 or psi-mean>0.2")
-    return Triggered(parts[1], float(parts[3]))
-
-
-def _unknown(text: str, problem: str | None = None) -> ValueError:
-    head, colon, rest = text.strip().partition(":")
-    if problem is None:
-        heads = sorted({form.partition(":")[0] for form in FORMS})
-        near = difflib.get_close_matches(head.lower(), heads, n=1)
-        problem = f"did you mean {near[0] + colon + rest!r}?" if near else "unknown"
-        if near and near[0] == head:
-            problem = f"{head!r} takes nothing after it"
-    return ValueError(f"policy {text!r}: {problem}; one of: {', '.join(FORMS)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -586,7 +271,7 @@ def backtest(
 def _replay(problem: Problem, policy: str | Policy | Callable[[View], bool]) -> Replay:
     name = policy.strip() if isinstance(policy, str) else _name(policy)
     decider = parse_policy(policy) if isinstance(policy, str) else policy
-    if isinstance(decider, Oracle | BestInterval | Random):
+    if isinstance(decider, Plan):
         return _record(problem, name, decider.plan(problem), hindsight=True)
     trigger = decider.trigger if isinstance(decider, Hybrid) else decider
     if isinstance(trigger, Triggered) and trigger.metric != "accuracy" and problem.psi is None:

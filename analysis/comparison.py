@@ -90,6 +90,12 @@ class Comparison:
         scheduled = [name for name in self.names if name.startswith("scheduled")]
         return min(scheduled, key=lambda name: float(self.values(name, "annual_cost").mean()))
 
+    @cached_property
+    def one_world(self) -> bool:
+        """Whether all replications of every candidate cost the same: nothing in the scenario is left to chance."""
+        costs = (self.values(name, "annual_cost") for name in self.candidates)
+        return all(np.ptp(cost) <= 1e-9 * np.abs(cost).max() for cost in costs)
+
     def difference(self, policy: str, other: str, level: float = 0.95) -> Interval:
         """Paired difference of annual cost, policy minus other: below 0 the policy is cheaper."""
         return mean_interval(self.values(policy, "annual_cost") - self.values(other, "annual_cost"), level)
@@ -220,7 +226,8 @@ def compare(
     notes = warnings_for(scenario, list(entrants.values()), replications)
     batches = _batches(replications, precision, max_replications)
     rows: list[dict[str, Any]] = []
-    with progress_of(progress, "replications", replications or (None if precision else DEFAULT_REPLICATIONS)) as step:
+    expected = None if precision else replications or DEFAULT_REPLICATIONS
+    with progress_of(progress, "replications", expected) as step:
         for batch in batches:
             for of_world in in_order(
                 replicate, [(scenario, entrants, seed, number) for number in batch], workers
@@ -263,7 +270,12 @@ def replicate(
 
 def _row(name: str, result: Result) -> dict[str, Any]:
     costs = {f"cost[{category}]": float(result.costs[category]) for category in CATEGORIES}
-    return {"policy": name, "replication": result.replication, **result.summary.to_dict(), **costs}
+    return {
+        "policy": name,
+        "replication": result.replication,
+        **{str(key): value for key, value in result.summary.items()},
+        **costs,
+    }
 
 
 def _entrants(

@@ -32,6 +32,8 @@ def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: i
 
 def _horizon(scenario: Scenario) -> list[str]:
     quality = scenario.quality
+    if isinstance(quality, RecordedQuality):
+        return ["one record is one world: more replications do not make it more certain"]
     if not isinstance(quality, ExponentialDecay):
         return []
     requests = float(expected_requests(scenario).sum()) / scenario.horizon
@@ -79,8 +81,8 @@ def _samples(scenario: Scenario) -> list[str]:
                 )
             elif delay + width > 0.5 * scenario.horizon:
                 found.append(
-                    f"monitor {monitor.label} has a full window of labels only {format_duration(delay + width)} after a "
-                    "deployment, more than half the horizon"
+                    f"monitor {monitor.label} has a full window of labels only {format_duration(delay + width)} "
+                    "after a deployment, more than half the horizon"
                 )
         elif monitor.rows is not None:
             seen = min(seen, monitor.rows * max(width / scenario.window, 1.0))
@@ -117,8 +119,8 @@ def _interval(scenario: Scenario, policy: Policy, interval: float) -> list[str]:
         ]
     if interval < expected_duration(scenario) / scenario.pipeline.capacity:
         return [
-            f"{policy.name}: a retraining takes {format_duration(expected_duration(scenario))}, longer than the interval: "
-            "requests will queue and merge"
+            f"{policy.name}: a retraining takes {format_duration(expected_duration(scenario))}, longer than the "
+            "interval: requests will queue and merge"
         ]
     if scenario.horizon / interval < FEW_EVENTS and not isinstance(scenario.quality, RecordedQuality):
         return [

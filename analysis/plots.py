@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -77,8 +77,8 @@ DASHED, DOTTED, DASH_DOT = (0.0, (5.0, 2.0)), (0.0, (1.0, 1.4)), (0.0, (6.0, 1.6
 LINES: tuple[LineStyle, ...] = ("solid", DASHED, DASH_DOT, DOTTED, (0.0, (6.0, 1.6, 1.2, 1.6, 1.2, 1.6)))
 FILLS = ("full", "none", "left", "bottom", "right", "top")
 
-# Okabe and Ito's palette with a grey in place of yellow, which is too pale for lines. The schedule is
-# orange and the trigger green, as readers of the source know them.
+# Okabe and Ito's palette, with a grey for yellow, which is too pale for lines. The schedule is orange and the
+# trigger green, as readers of the source know them.
 KINDS: dict[str, Style] = {
     "never": Style("#000000", "X", "full", LINES[3], "x"),
     "scheduled": Style("#E69F00", "o", "full", LINES[0], "/"),
@@ -86,11 +86,11 @@ KINDS: dict[str, Style] = {
     "hybrid": Style("#0072B2", "D", "full", LINES[2], "+"),
     "continuous": Style("#56B4E9", "s", "full", LINES[4], "-"),
     "cost-aware": Style("#D55E00", "P", "full", LINES[0], "."),
-    "random": Style("#999999", "v", "full", LINES[3], "o"),
+    "random": Style("#555555", "v", "full", LINES[3], "o"),
     "oracle": Style("#CC79A7", "*", "full", LINES[1], "*"),
 }
-OWN = Style("#6F5C00", "h", "full", LINES[2], "|")
-"""Policies that users wrote: a dark shade of the palette's yellow."""
+OWN = Style("#661100", "h", "full", LINES[2], "|")
+"""Policies that users wrote. The colour is far from the others for all kinds of sight."""
 
 # Pale fills with dark hatches: a segment's category can be told in grey, and no fill is a policy's colour.
 CATEGORIES: dict[str, tuple[str, str]] = {
@@ -206,8 +206,9 @@ def plot_costs(comparison: Compared, ax: Axes | None = None) -> Axes:
     near = _not_far(np.maximum(mean, 0.0))
     limit = 1.1 * max(float((mean + np.nan_to_num(half))[near].max()), 0.0) or 1.0
     bars = _stacked_bars(ax, parts)
-    whiskers = ax.errorbar(mean, range(len(names)), xerr=half, fmt="none", **WHISKER, zorder=4)
-    whiskers.set_label("95 % interval of the total")
+    halo = WHISKER | {"ecolor": "white", "elinewidth": 3.3, "capthick": 3.3, "capsize": 4.5}
+    for look, label in ((halo, "_halo"), (WHISKER, "95 % interval of the total")):
+        whiskers = ax.errorbar(mean, range(len(names)), xerr=half, fmt="none", **look, zorder=4, label=label)
     texts = [
         _per_year(m, currency) + ("" if n or math.isnan(h) else f" ± {format_money(h, currency)}")
         for m, h, n in zip(mean, half, near, strict=True)
@@ -222,6 +223,8 @@ def plot_costs(comparison: Compared, ax: Axes | None = None) -> Axes:
             annotation_clip=False, parse_math=False,
         )  # fmt: skip
     low = min(1.1 * float(parts.clip(upper=0.0).sum(axis=1)[near].min()), 0.0)
+    if low < 0.0:
+        ax.axvline(0.0, color=INK, lw=1.0, zorder=3)
     ax.set_xlim(low, low + (limit - low) / (1.0 - _text_share(ax, texts)))
     _policy_rows(ax, names)
     ax.set_xlabel(f"mean annual cost ({currency} per year)")
@@ -245,7 +248,7 @@ def plot_differences(comparison: Compared, ax: Axes | None = None) -> Axes:
     styles = policy_style([*comparison.names, *names])
     values = table[["mean", "ci_low", "ci_high"]].to_numpy(dtype=np.float64)
     limits = _difference_limits(values)
-    ax.axvline(0.0, color=INK, lw=1.0, zorder=1)
+    ax.axvline(0.0, color=INK, lw=1.0, zorder=1, gid="zero")
     written = [_signed(mean, currency) for mean in values[:, 0]]
     reach = 0.075 * max((len(text) for text in (*written, "difference")), default=0)
     for row, name in enumerate(names):
@@ -300,11 +303,12 @@ def _draw_run(ax: Axes, result: Result, style: Style, limits: tuple[float, float
     # Steps, because accuracy is constant within a window and a row's time is the window's end.
     time, accuracy = timeline["time_days"].to_numpy(), timeline["accuracy"].to_numpy()
     ax.step(
-        np.r_[0.0, time], np.r_[accuracy[:1], accuracy], where="pre", color=style.colour, lw=1.5, zorder=3
-    )
+        np.r_[0.0, time], np.r_[accuracy[:1], accuracy], where="pre", color=style.colour, lw=1.5, zorder=3,
+        gid="true accuracy",
+    )  # fmt: skip
     level = _trigger_level(result)
     if level is not None:
-        ax.step(*level, where="post", color=INK, lw=0.8, ls=DASHED, zorder=2.5)
+        ax.step(*level, where="post", color=INK, lw=0.8, ls=DASHED, zorder=2.5, gid="trigger level")
     _draw_alarms(ax, result)
     _note_fall(ax, result, low)
     ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
@@ -324,20 +328,36 @@ def _draw_run(ax: Axes, result: Result, style: Style, limits: tuple[float, float
 def _draw_steps(ax: Axes, result: Result) -> None:
     """Deployments as lines over the whole height, starts of retrainings as ticks at the upper edge."""
     across = ax.get_xaxis_transform()
-    deployed = _times(result, "deployment")
-    width, shade = (0.9, GREY) if len(deployed) <= MANY else (0.35, PALE)
-    ax.vlines(deployed, RAIL, 0.97, transform=across, colors=shade, lw=width, zorder=1)
-    started = _times(result, "retraining started")
-    ax.vlines(
-        started, 0.93, 1.0, transform=across, colors=INK, lw=1.4 if len(started) <= MANY else 0.6, zorder=4
-    )
+    for kind, low, high, colour, width, thin in (
+        ("deployment", RAIL, 0.97, (GREY, PALE), 0.9, 0.35),
+        ("retraining started", 0.93, 1.0, (INK, INK), 1.4, 0.6),
+    ):
+        times = _times(result, kind)
+        many = len(times) > MANY
+        ax.vlines(
+            times,
+            low,
+            high,
+            transform=across,
+            colors=colour[many],
+            lw=thin if many else width,
+            zorder=1,
+            gid=kind,
+        )
 
 
 def _draw_measured(ax: Axes, timeline: pd.DataFrame) -> None:
     """What the monitors measured: points, or a light line when they would run together."""
     seen = timeline[["time_days", "measured_accuracy"]].dropna()
     points = {"ls": "", "marker": "o", "ms": 2.6, "mec": "none"} if len(seen) <= 500 else {"lw": 0.6}
-    ax.plot(seen["time_days"], seen["measured_accuracy"], color=PALE_INK, zorder=2, **points)
+    ax.plot(
+        seen["time_days"],
+        seen["measured_accuracy"],
+        color=PALE_INK,
+        zorder=2,
+        gid="measured accuracy",
+        **points,
+    )
 
 
 def _draw_alarms(ax: Axes, result: Result) -> None:
@@ -348,15 +368,16 @@ def _draw_alarms(ax: Axes, result: Result) -> None:
     for true, height, face, edge in ((True, 0.7, INK, INK), (False, 0.27, "white", GREY)):
         times = np.array([alarm.time for alarm in result.alarms if alarm.true == true])
         if len(times) == 0:
-            continue  # an empty artist that is not clipped would spoil the layout
+            continue
         few = len(times) <= MANY
-        # Neighbours closer than a line is wide add nothing but size to the file.
+        # Neighbours closer than a line is wide add nothing but size to the file. Markers at the edge must not move
+        # the axes: a layout that moves is another one at the second drawing, and the bytes differ.
         step = result.scenario.horizon / 1000
         times = times if few else np.unique(np.round(times / step)) * step
         ax.plot(
             times, np.full(len(times), RAIL * height), transform=ax.get_xaxis_transform(), ls="",
             marker="v" if few else "|", ms=4.0 if few else 5.0, mfc=face, mec=edge, mew=0.8 if few else 0.5,
-            zorder=4, clip_on=False,
+            zorder=4, clip_on=False, in_layout=False, gid="true alarms" if true else "false alarms",
         )  # fmt: skip
 
 
@@ -582,7 +603,7 @@ def _policy_rows(ax: Axes, names: Sequence[str], styles: dict[str, Style] | None
     ax.tick_params(axis="x", labelsize=8.5)
     beside = ax.get_yaxis_transform() + ScaledTranslation(-8 / 72, 0.0, _dots(ax))
     for row, name in enumerate(names):
-        ax.plot(0.0, row, **_mark(styles[name]), transform=beside, clip_on=False)
+        ax.plot(0.0, row, **_mark(styles[name]), transform=beside, clip_on=False, gid="policy")
     ax.grid(axis="x", color="#DDDDDD", lw=0.6)
     ax.set_axisbelow(True)
     for side in ("top", "right"):
@@ -599,13 +620,25 @@ def _mark(style: Style) -> dict[str, Any]:
 
 
 def _legend_below(ax: Axes, handles: Sequence[Any]) -> None:
-    """A legend at a fixed distance under the axes, clear of their labels however tall they are."""
-    columns = min(max(int(_width(ax) / 1.7), 1), 4)
+    """A legend at a fixed distance under the axes, with as many columns as fit their width.
+
+    A legend wider than the axes would push them aside, at each drawing a little farther.
+    """
+    lengths = [len(handle.get_label()) for handle in handles]
+    columns = 4
+    while columns > 1 and _legend_width(lengths, columns) > _width(ax):
+        columns -= 1
     under = ax.transAxes + ScaledTranslation(0.0, -0.52, _dots(ax))
     ax.legend(
         handles=list(handles), loc="upper center", bbox_to_anchor=(0.5, 0.0), bbox_transform=under,
         ncols=columns, fontsize=8.5, frameon=False, borderaxespad=0.0, handlelength=2.2, columnspacing=1.4,
     )  # fmt: skip
+
+
+def _legend_width(lengths: Sequence[int], columns: int) -> float:
+    """About how many inches a legend takes whose labels have so many characters."""
+    split = [part for part in np.array_split(lengths, columns) if len(part)]
+    return sum(0.06 * float(part.max()) + 0.52 for part in split)
 
 
 def _dots(ax: Axes) -> Any:
@@ -644,8 +677,7 @@ def _signed(amount: float, currency: str) -> str:
 
 def _money_ticks(axis: Axis, currency: str) -> None:
     axis.set_major_locator(MaxNLocator(6))
-    text: Callable[[float, int], str] = lambda value, _: _tick(value, currency)  # noqa: E731
-    axis.set_major_formatter(FuncFormatter(text))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, currency)))
 
 
 def _tick(value: float, currency: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from scenarios.units import format_duration, format_money
 from sim.ledger import CATEGORIES
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from analysis.backtest import Backtest
     from analysis.comparison import Comparison
     from sim.record import Result
@@ -29,6 +33,13 @@ def verdict(comparison: Comparison) -> str:
         return f"{best} was cheapest in the one world that was played; that says nothing about others."
     close = [name for name in rivals if not comparison.difference(best, name, level).high < 0.0]
     cost = format_money(comparison.interval(best, "annual_cost").mean, currency)
+    if comparison.one_world:
+        runner = min(rivals, key=lambda name: float(comparison.values(name, "annual_cost").mean()))
+        less = format_money(comparison.difference(runner, best).mean, currency)
+        return (
+            f"In this one world, where nothing is left to chance, {best} costs least: {cost} a year, {less} less than "
+            f"{runner}. One record cannot say how certain that is of another."
+        )
     if close:
         names = ", ".join(close)
         return f"No clear winner: {best} costs least on average ({cost} a year), but {names} cannot be told from it."
@@ -91,10 +102,12 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
 def comparison_text(comparison: Comparison) -> str:
     """The comparison as aligned tables for a terminal."""
     currency = comparison.scenario.currency
-    table, shown = comparison.table(), {}
-    for name, row in table.iterrows():
-        interval = comparison.intervals.get(str(name))
-        label = f"{name} ({format_duration(interval)})" if interval else str(name)
+    table = comparison.table().to_dict("index")
+    shown: dict[str, dict[str, str]] = {}
+    for name in comparison.names:
+        row = table[name]
+        interval = comparison.intervals.get(name)
+        label = f"{name} ({format_duration(interval)})" if interval else name
         shown[label] = {
             "cost/year": format_money(row["annual_cost"], currency),
             "±95 %": format_money(row["half_width"], currency),
@@ -107,8 +120,8 @@ def comparison_text(comparison: Comparison) -> str:
             "skill/year": "" if math.isnan(row["skill"]) else format_money(row["skill"], currency),
             "skill sd": _optional(row["skill_sd"], "+.1f"),
         }
-    gaps = {
-        row["policy"]: {
+    gaps: dict[str, dict[str, str]] = {
+        str(row["policy"]): {
             "difference/year": format_money(row["mean"], currency),
             "95 % low": format_money(row["ci_low"], currency),
             "95 % high": format_money(row["ci_high"], currency),
@@ -146,7 +159,7 @@ def run_text(result: Result, last_events: int = 20) -> str:
         "alarms (false)": {"": f"{summary['alarms']:.0f} ({summary['false_alarms']:.0f})"},
         "MTTD": {"": "none detected" if math.isnan(summary["mttd_hours"]) else f"{summary['mttd_hours']:.1f} h"},
     }
-    costs = {key: {"cost": format_money(value, currency)} for key, value in result.costs.items() if value}
+    costs = {str(key): {"cost": format_money(value, currency)} for key, value in result.costs.items() if value}
     events = [
         f"{event.time:10.3f} d  {event.kind:<20}{event.subject:<34}{event.details}".rstrip()
         for event in result.raw_events[-last_events:]
@@ -170,7 +183,7 @@ def save_run(result: Result, folder: str | Path) -> list[Path]:
     files[0].write_text(json.dumps(run_document(result), indent=2) + "\n", encoding="utf-8")
     result.timeline.to_parquet(files[1], index=False)
     result.events.to_parquet(files[2], index=False)
-    save_figure(plot_run(result).figure, files[3])
+    save_figure(whole_figure(plot_run(result)), files[3])
     return files
 
 
@@ -199,11 +212,11 @@ def save_backtest(found: Backtest, folder: str | Path) -> list[Path]:
     files = [home / name for name in ("backtest.json", "table.csv", "accuracy.png")]
     files[0].write_text(json.dumps(found.rows(), indent=2) + "\n", encoding="utf-8")
     found.table().to_csv(files[1], index=False, float_format="%.6f")
-    save_figure(found.plot().figure, files[2])
+    save_figure(whole_figure(found.plot()), files[2])
     return files
 
 
-def aligned(rows: dict[str, dict[str, str]], corner: str) -> str:
+def aligned(rows: Mapping[str, Mapping[str, str]], corner: str) -> str:
     """A plain table: names left, figures right."""
     if not rows:
         return "(nothing to show)"
@@ -232,14 +245,21 @@ def save_comparison(comparison: Comparison, folder: str | Path) -> list[Path]:
     (home / "scenario.json").write_text(comparison.scenario.model_dump_json(indent=2) + "\n", encoding="utf-8")
     files.append(home / "scenario.json")
     figures = {
-        "costs.png": plot_costs(comparison).figure,
-        "differences.png": plot_differences(comparison).figure,
+        "costs.png": whole_figure(plot_costs(comparison)),
+        "differences.png": whole_figure(plot_differences(comparison)),
         "timelines.png": plot_timelines([comparison.replay(name) for name in comparison.names]),
     }
     for name, figure in figures.items():
         save_figure(figure, home / name)
         files.append(home / name)
     return files
+
+
+def whole_figure(axes: Axes) -> Figure:
+    """The figure that axes belong to."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return figure
 
 
 def _bounds(interval: Interval) -> dict[str, float | None]:

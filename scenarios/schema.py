@@ -27,7 +27,7 @@ from scenarios.drift import Drift
 from scenarios.monitoring import Monitor
 from scenarios.pipeline import Pipeline
 from scenarios.policies import Policy
-from scenarios.units import Accuracy, Days, MoneyPerItem, PositiveDays
+from scenarios.units import Accuracy, MoneyPerItem, PositiveDays
 from scenarios.world import Feature, Labels, Quality, RecordedQuality, Slice, Traffic, none_from_word
 
 MAX_WINDOWS = 2_000_000
@@ -226,7 +226,8 @@ class Scenario(Component):
             for number, monitor in enumerate(getattr(self, group)):
                 if monitor.needs_labels and monitor.reference == "validation":
                     raise ValueError(
-                        f"{group}[{number}].reference: recorded quality has no validation accuracy, expected first_window"
+                        f"{group}[{number}].reference: recorded quality has no validation accuracy, "
+                        "expected first_window"
                     )
         if self.slices:
             raise ValueError("slices need a quality of kind degradation or exponential")

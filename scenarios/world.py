@@ -113,6 +113,10 @@ class Traffic(Component):
     def _one_source(self) -> Self:
         if (self.rate is None) == (self.recorded is None):
             raise ValueError("give exactly one of rate and recorded")
+        for field in ("daily_profile", "weekly_profile"):
+            profile: list[float] | None = getattr(self, field)
+            if profile is not None and not any(profile):
+                raise ValueError(f"{field}: all zero, expected at least one part with traffic")
         return self
 
 

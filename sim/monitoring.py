@@ -22,6 +22,12 @@ from sim.world import World
 
 Array = NDArray[np.float64]
 SAMPLING = {"multinomial": 0, "normal": 1, "none": 2}
+SCORES = {
+    "feature_drift_psi": scores.psi_of_counts,
+    "feature_drift_ks": scores.ks_of_counts,
+    "feature_drift_js": scores.js_of_counts,
+    "prediction_distribution_shift": scores.js_of_counts,
+}
 PSEUDO_COUNT = 0.5
 _CDF_TABLE = sampling.normal_cdf_table()
 
@@ -315,13 +321,6 @@ class LabelWatch(Watch):
 class FeatureWatch(Watch):
     """Distribution of the features, or of the predictions, against the champion's training data."""
 
-    SCORES = {
-        "feature_drift_psi": scores.psi_of_counts,
-        "feature_drift_ks": scores.ks_of_counts,
-        "feature_drift_js": scores.js_of_counts,
-        "prediction_distribution_shift": scores.js_of_counts,
-    }
-
     def __init__(self, monitor: Monitor, world: World) -> None:
         super().__init__(monitor, world)
         scenario = world.scenario
@@ -341,7 +340,7 @@ class FeatureWatch(Watch):
         self.reference_key = world.key(f"reference:{self.label}")
         noiseless = monitor.sampling == "none" or monitor.metric == "feature_drift_ks"
         self.pseudo_count = 0.0 if noiseless else PSEUDO_COUNT
-        self.kernel = self.SCORES[monitor.metric]
+        self.kernel = SCORES[monitor.metric]
         self.expected = np.full((self.series, monitor.bins), 1.0 / monitor.bins)
         self.pooled = self.width > 1
         if self.pooled:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sim.drift import State
 from sim.kernels.quality import best_dates as dates_kernel
+from sim.kernels.succession import cheapest_succession
 from sim.quality import MatrixQuality, Quality, StateQuality
 from sim.retraining import expected_duration, expected_price
 from sim.world import World
@@ -48,30 +49,21 @@ def best_dates(world: World, quality: Quality, state: State) -> NDArray[np.float
         learned,
         math.ceil(scenario.windows / MAX_EPOCHS),
     )
-    return windows * scenario.window
+    return np.asarray(windows * scenario.window, dtype=np.float64)
 
 
 def _recorded_dates(
     world: World, quality: MatrixQuality, worth: NDArray[np.float64], duration: float, price: float
 ) -> NDArray[np.float64]:
-    """Backward dynamic programme over the starts of the recorded periods."""
+    """Starts of recorded periods at which to ask for a retraining."""
     scenario = world.scenario
     per_period = round(quality.period / scenario.window)
     delay = math.ceil(duration / scenario.window - 1e-9)
-    epochs = -(-scenario.windows // per_period)
-    value, following = np.zeros(epochs), np.full(epochs, -1)
-    for k in range(epochs - 1, -1, -1):
-        live = k * per_period + delay if k else 0
-        row = quality.row(max(k * quality.period - world.training_lag, 0.0))
-        loss = worth[live:] * (scenario.loss_reference - quality.matrix[row, quality.columns[live:]])
-        lost = np.concatenate(([0.0], np.cumsum(loss)))
-        value[k] = lost[-1]
-        for later in range(k + 1, epochs):
-            end = later * per_period + delay - live
-            if 0 <= end < len(lost) and lost[end] + price + value[later] < value[k]:
-                value[k], following[k] = lost[end] + price + value[later], later
-    dates, k = [], following[0]
-    while k >= 0:
-        dates.append(k * quality.period)
-        k = following[k]
-    return np.array(dates)
+    live = np.append(0, np.arange(per_period + delay, scenario.windows, per_period))
+    asked = quality.period * np.arange(live.size, dtype=np.float64)
+    loss = np.empty((live.size, live.size))
+    for version, time in enumerate(asked):
+        row = quality.row(max(time - world.training_lag, 0.0))
+        lost = worth * (scenario.loss_reference - quality.matrix[row, quality.columns])
+        loss[version] = np.add.reduceat(lost, live)
+    return asked[cheapest_succession(loss, price, tie=1e-12 * float(worth.sum()))]

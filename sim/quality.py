@@ -154,7 +154,7 @@ class StateQuality:
     def _learned(self, path: Array, seen: int) -> Array:
         """What a training that saw data up to window `seen` knows of a path (slices, windows, ...)."""
         width = max(round(self.scenario.pipeline.training_window / self.scenario.window), 1)
-        return path[:, max(seen + 1 - width, 0) : seen + 1].mean(axis=1, keepdims=True)
+        return np.asarray(path[:, max(seen + 1 - width, 0) : seen + 1].mean(axis=1, keepdims=True))
 
     def _following(self, version: Version) -> Version:
         """Let an incrementally learning version follow its stream from its data cut on."""

@@ -71,7 +71,7 @@ class Result:
     @cached_property
     def summary(self) -> pd.Series:
         """The figures that comparisons use: money, accuracy as users met it, counts and MTTD."""
-        count = {kind: 0 for kind in ("retraining started", "deployment", "rejection", "failure", "merged")}
+        count = dict.fromkeys(("retraining started", "deployment", "rejection", "failure"), 0)
         for event in self.raw_events:
             if event.kind in count:
                 count[event.kind] += 1

@@ -116,7 +116,7 @@ def validated(run: Run, candidate: Version) -> tuple[Version, bool]:
     right = binomial_once(run.world.key("holdout:candidate"), moment, gate.holdout, expected)
     rival = run.quality.at(run.plane.champion.version, candidate.cut)
     rival_right = binomial_once(run.world.key("holdout:champion"), moment, gate.holdout, rival)
-    return candidate.measured(right / gate.holdout), (right - rival_right) / gate.holdout >= gate.margin
+    return candidate.measured(right / gate.holdout), bool(right - rival_right >= gate.margin * gate.holdout)
 
 
 def learning_in(scenario: Scenario, mode: str) -> Any:

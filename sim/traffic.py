@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.recorded import RecordedSeries
 from scenarios.schema import Scenario
 from scenarios.units import DAYS_PER_YEAR
-from scenarios.world import Burst, Traffic
+from scenarios.world import Burst
 from sim.durations import draw
 
 Array = NDArray[np.float64]
@@ -28,11 +29,11 @@ def requests(scenario: Scenario, stream: Callable[[str], np.random.Generator]) -
 def expected_requests(scenario: Scenario) -> Array:
     """Mean number of requests of each window without bursts, shape (windows,)."""
     traffic, window = scenario.traffic, scenario.window
-    times = (np.arange(scenario.windows) + 0.5) * window
+    times = np.asarray((np.arange(scenario.windows) + 0.5) * window, dtype=np.float64)
     if traffic.recorded is not None:
-        return _recorded(traffic, times) * (window / traffic.recorded.step)
+        return _recorded(traffic.recorded, times) * (window / traffic.recorded.step)
     assert traffic.rate is not None  # the schema asks for one of the two
-    rate = np.full(len(times), traffic.rate)
+    rate: Array = np.full(len(times), traffic.rate, dtype=np.float64)
     if traffic.daily_profile is not None:
         rate *= _profile(traffic.daily_profile, times % 1.0)
     if traffic.weekly_profile is not None:
@@ -43,17 +44,17 @@ def expected_requests(scenario: Scenario) -> Array:
     return rate * window
 
 
-def _recorded(traffic: Traffic, times: Array) -> Array:
-    assert traffic.recorded is not None
-    values = np.asarray(traffic.recorded.values, dtype=np.float64)
-    return values[(times / traffic.recorded.step).astype(np.int64) % len(values)]
+def _recorded(record: RecordedSeries, times: Array) -> Array:
+    values = np.asarray(record.values, dtype=np.float64)
+    steps = (times / record.step).astype(np.int64) % len(values)
+    return np.asarray(values[steps], dtype=np.float64)
 
 
 def _profile(profile: list[float], phase: Array) -> Array:
     """Factor at `phase` in [0, 1) of the cycle; the mean over a cycle is 1."""
     shape = np.asarray(profile, dtype=np.float64)
-    shape = shape / shape.mean()
-    return shape[np.minimum((phase * len(shape)).astype(np.int64), len(shape) - 1)]
+    part = np.minimum((phase * len(shape)).astype(np.int64), len(shape) - 1)
+    return np.asarray(shape[part] / shape.mean(), dtype=np.float64)
 
 
 def _burst_factor(bursts: Burst, scenario: Scenario, rng: np.random.Generator) -> Array:

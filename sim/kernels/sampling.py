@@ -260,7 +260,9 @@ def poisson(state: np.uint64, mean: float) -> tuple[np.int64, np.uint64]:
     """Exact draw from Poisson(mean); returns (count, state).
 
     mean: >= 0 (less or NaN gives 0); beyond about 1e12 the rounding of float64 shows
-    Inversion while mean < 10, transformed rejection (PTRS) above.
+    Inversion while mean < 10, transformed rejection (PTRS) above. With the published constants the law rises
+    above the hat at some counts (by up to 0.6 % for means from 10 to 250), so the hat is raised by 0.75 % here
+    and the region of immediate acceptance narrowed by 1.5 %.
     """
     if not mean > 0.0:
         return np.int64(0), state
@@ -268,8 +270,8 @@ def poisson(state: np.uint64, mean: float) -> tuple[np.int64, np.uint64]:
         return _poisson_by_inversion(state, mean)
     b = 0.931 + 2.53 * math.sqrt(mean)
     a = -0.059 + 0.02483 * b
-    scale = 1.1239 + 1.1328 / (b - 3.4)
-    v_inner = 0.9277 - 3.6224 / (b - 2.0)
+    scale = 1.0075 * (1.1239 + 1.1328 / (b - 3.4))
+    v_inner = 0.985 * (0.9277 - 3.6224 / (b - 2.0))
     while True:
         u, state = next_uniform(state)
         v, state = next_uniform(state)

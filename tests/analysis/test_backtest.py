@@ -21,9 +21,6 @@ from hypothesis import strategies as st
 
 from analysis.accuracy_matrix import read_psi, read_validation
 from analysis.backtest import (
-    DEFAULT_POLICIES,
-    FORMS,
-    BestInterval,
     Hybrid,
     Matrix,
     MatrixError,
@@ -36,6 +33,8 @@ from analysis.backtest import (
     parse_policy,
     read_matrix,
 )
+from analysis.replay_policies import DEFAULT_POLICIES, FORMS
+from analysis.schedules import BestInterval
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "scenarios" / "data" / "electricity_accuracy_matrix.csv"

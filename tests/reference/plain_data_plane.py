@@ -367,7 +367,8 @@ class PlainMonitor:
         self.lost = 0.0
 
     def readings(self, stop: int) -> Readings:
-        return Readings(np.array([t for t, _ in self.found]), np.array([s for _, s in self.found]))
+        times, scores = np.array([t for t, _ in self.found]), np.array([s for _, s in self.found])
+        return Readings(times, scores, self.cadence * self.plane.window)
 
     def calls(self, window: int) -> bool:
         """Measure a window that has just ended, and say whether the rule is met."""

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scenarios import loader
-from scenarios.loader import ScenarioError, library_names, load, validate_text
+import scenarios
+from scenarios.loader import Problem, ScenarioError, library_names, load, validate_text
+from scenarios.problems import MAX_LISTED, MAX_PROBLEMS
+from scenarios.yaml_reading import MAX_DEPTH, read_text
 
 GOOD = """\
 title: A test
@@ -241,7 +243,7 @@ WRONG: list[tuple[str, str, int, str, str]] = [
 ]
 
 
-def problem_of(text: str) -> loader.Problem:
+def problem_of(text: str) -> Problem:
     with pytest.raises(ScenarioError) as caught:
         validate_text(text, "test.yaml")
     assert len(caught.value.problems) == 1, str(caught.value)
@@ -304,7 +306,7 @@ def test_billion_laughs_stop_at_the_first() -> None:
 
 
 def test_nesting_up_to_the_limit_is_read() -> None:
-    inside = loader.MAX_DEPTH - 1  # the top level is one of them
+    inside = MAX_DEPTH - 1  # the top level is one of them
     problem = problem_of("a: " + "[" * inside + "]" * inside + "\n" + GOOD)
     assert problem.message.startswith("unknown field 'a'")
     problem = problem_of("a: " + "[" * (inside + 1) + "]" * (inside + 1) + "\n" + GOOD)
@@ -326,14 +328,14 @@ def test_very_many_mistakes_are_counted_not_listed() -> None:
         validate_text(text, "test.yaml")
     error = caught.value
     assert error.count == 1000
-    assert len(error.problems) == loader.MAX_PROBLEMS
+    assert len(error.problems) == MAX_PROBLEMS
     lines = str(error).splitlines()
-    assert len(lines) == loader.MAX_LISTED + 1
+    assert len(lines) == MAX_LISTED + 1
     assert lines[-1] == "and 990 more"
 
 
 class TestFiles:
-    def problem(self, path: str | Path) -> loader.Problem:
+    def problem(self, path: str | Path) -> Problem:
         with pytest.raises(ScenarioError) as caught:
             load(path)
         assert len(caught.value.problems) == 1
@@ -479,10 +481,8 @@ def mutated(draw: st.DrawFn) -> str:
     return json.dumps(data, indent=1)
 
 
-LIBRARY = Path(loader.__file__).parent / "library"
-VALID = [
-    loader._read_text((LIBRARY / f"{name}.yaml").read_text("utf-8"), name).data for name in library_names()
-]
+LIBRARY = Path(scenarios.__file__).parent / "library"
+VALID = [read_text((LIBRARY / f"{name}.yaml").read_text("utf-8"), name).data for name in library_names()]
 FIELDS = sorted(
     {
         key

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 import scenarios
 from scenarios import loader
 from scenarios.loader import Problem, ScenarioError, load, parse_override, validate_mapping, validate_text
+from scenarios.problems import choice
 from scenarios.units import Days, Fraction, PositiveDays, Real
 
 
@@ -212,7 +215,7 @@ class TestWords:
         assert line.partition(": ")[2].partition(": ")[2].startswith(message)
 
     def test_long_lists_of_names_are_shortened(self) -> None:
-        names = loader._choice("x1", [f"x{number}" for number in range(1000)])
+        names = choice("x1", [f"x{number}" for number in range(1000)])
         assert names.startswith("did you mean 'x1'? one of: x0, x1, ")
         assert names.endswith(", x39, and 960 more")
 
@@ -373,6 +376,12 @@ class TestLoad:
         monkeypatch.chdir(tmp_path)
         here: Any = load("t.yaml", model=Small)
         assert Path(here.folder).resolve() == tmp_path.resolve()
+
+
+def test_importing_the_loader_imports_nothing_heavy() -> None:
+    script = "import sys, scenarios.loader; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {"numpy", "pydantic", "ruamel"} & set(done.stdout.split())
 
 
 class TestScenarioError:

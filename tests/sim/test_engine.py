@@ -48,6 +48,12 @@ def fraud(horizon: float, windows: int) -> Scenario:
     )
 
 
+MONITORS = [
+    {"metric": "feature_drift_ks", "rows": 300},
+    {"metric": "accuracy", "name": "since first", "window": "1d", "reference": "first_window"},
+]
+
+
 def noisy(**parts: Any) -> Scenario:
     """A small system in which everything that can be random is."""
     plain: dict[str, Any] = {
@@ -70,7 +76,7 @@ def noisy(**parts: Any) -> Scenario:
         ],
         "traffic": {"rate": "6000/d", "bursts": {"rate": "0.3/d", "factor": 3, "duration": "2h"}},
         "labels": {"coverage": 0.4, "delay": {"kind": "lognormal", "median": "3h", "p95": "12h"}},
-        "monitors": [{"metric": "feature_drift_ks", "rows": 300}],
+        "monitors": MONITORS,
         "triggers": [
             {"metric": "accuracy", "cadence": "6h", "window": "1d", "threshold": 0.03},
             {"metric": "feature_drift_psi", "rows": 500, "window": "6h"},
@@ -289,8 +295,7 @@ def test_another_monitor_changes_nothing_of_the_others():
     extra = [{"metric": "feature_drift_psi", "name": "extra", "rows": 77, "threshold": 0.01},
              {"metric": "slice_accuracy", "slice": "a", "threshold": 0.001},
              {"metric": "prediction_distribution_shift", "threshold": 0.001}]  # fmt: skip
-    written = [{"metric": "feature_drift_ks", "rows": 300}]
-    watched = noisy(monitors=[extra[0], *written, *extra[1:]])
+    watched = noisy(monitors=[extra[0], *MONITORS, *extra[1:]])
     for policy in ("never", "triggered", "scheduled:2.3d"):
         before, after = sim.run(scenario, policy), sim.run(watched, policy)
         assert len(after.alarms) > len(before.alarms)
@@ -405,6 +410,20 @@ def test_adversaries_answer_each_deployment_after_a_while():
     assert result.timeline.accuracy.round(9).tolist() == [0.9] * 3 + [0.8] * 2 + [0.9] * 2 + [0.8] * 3
     assert result.events.query("kind == 'adversarial answer'").time_days.tolist() == [3.0, 7.0]
     assert np.all(sim.run(scenario, "never").accuracy == 0.9)
+
+
+def test_a_reference_measured_in_the_first_window_is_of_the_world_that_was():
+    # Scores are computed ahead; an answer of the adversaries takes back what was learned past it.
+    scenario = still(
+        horizon="20d",
+        quality={"kind": "degradation", "initial_accuracy": 0.9, "concept_sensitivity": 1.0},
+        drift=[{"kind": "adversarial", "delay": "36h", "mean": 0.1, "on": "concept"}],
+        monitors=[{"metric": "accuracy", "reference": "first_window", "window": "4d", "cadence": "4d",
+                   "sampling": "none"}],
+    )  # fmt: skip
+    result = sim.run(scenario, At(1.0))
+    assert result.measured[3] == pytest.approx((0.9 + 0.8 + 0.8) / 3)
+    assert result.scores["accuracy"][[3, 7]] == pytest.approx([0.0, (0.9 - 0.8) / 3], abs=1e-12)
 
 
 def test_a_model_that_follows_its_stream_follows_the_adversaries_too():

@@ -13,7 +13,7 @@ import pytest
 from scipy.stats import binom
 
 import sim
-from scenarios.loader import validate_mapping
+from scenarios.loader import ScenarioError, validate_mapping
 from scenarios.schema import Scenario
 from sim import Decision, Policy
 from sim.retraining import expected_duration, expected_price
@@ -191,7 +191,7 @@ def accepted_share(candidate: float, champion: float, rows: int, margin: float) 
     ],
 )
 def test_the_gate_errs_as_often_as_two_binomials_say(loss, decay, margin):
-    rows, trials = 300, 500
+    rows, trials = 300, 250
     system = scenario(
         {"stages": INSTANT, "gate": {"holdout": rows, "margin": margin}, "bad_training": {"probability": 1, "loss": loss}},
         quality={"kind": "exponential", "initial_accuracy": 0.9, "decay": f"{decay!r}/d"},
@@ -223,16 +223,14 @@ def test_the_champion_remembers_what_validation_measured():
     assert result.champions[1].version.validation != result.champions[2].version.validation
 
 
-def test_recorded_quality_has_no_holdout_and_passes_the_gate():
+def test_recorded_quality_has_no_holdout_for_a_gate():
     matrix = [[0.5, 0.9, 0.5], [0.5, 0.5, 0.9], [0.5, 0.5, 0.5]]
-    system = scenario(
-        {"stages": INSTANT, "gate": {"holdout": 100, "margin": 0.5}},
-        quality={"kind": "recorded", "period": "10d", "matrix": {"rows": matrix}},
-        horizon="20d",
-    )
-    result = sim.run(system, Asking(10.0))
-    assert result.summary["deployments"] == 1
+    quality = {"kind": "recorded", "period": "10d", "matrix": {"rows": matrix}}
+    result = sim.run(scenario({"stages": INSTANT}, quality=quality, horizon="20d"), Asking(10.0))
+    assert result.timeline.accuracy.tolist() == [0.9] * 20
     assert math.isnan(result.champions[1].version.validation)
+    with pytest.raises(ScenarioError, match="no holdout"):
+        scenario({"gate": {"holdout": 100}}, quality=quality, horizon="20d")
 
 
 # ---------------------------------------------------------------- requests that meet

@@ -57,6 +57,8 @@ class Comparison:
     names: list[str]
     runs: pd.DataFrame
     seed: int
+    entrants: dict[str, Policy] = field(default_factory=dict, repr=False)
+    """The policies that were played, by name."""
     intervals: dict[str, float] = field(default_factory=dict)
     """Tuned interval (days) of policies that asked for the best one."""
     warnings: list[str] = field(default_factory=list)
@@ -176,10 +178,9 @@ class Comparison:
 
     def replay(self, policy: str, replication: int = 0) -> Result:
         """Run one replication of the comparison again, alone, with its full trace."""
-        chosen: AnyPolicy = policy
-        if policy in self.intervals:
-            chosen = Scheduled(self.intervals[policy])
-        return run(self.scenario, chosen, self.seed, replication=replication)
+        if policy not in self.entrants:
+            raise ValueError(f"policy {policy!r} was not compared, one of: {', '.join(self.entrants)}")
+        return run(self.scenario, self.entrants[policy], self.seed, replication=replication)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -234,7 +235,9 @@ def compare(
             ):
                 rows += of_world
                 step()
-            found = Comparison(scenario, list(entrants), pd.DataFrame(rows), seed, intervals, notes)
+            found = Comparison(
+                scenario, list(entrants), pd.DataFrame(rows), seed, entrants, intervals, notes
+            )
             if precision is not None and _is_precise(found, precision):
                 break
         else:
@@ -258,14 +261,18 @@ def replicate(
     bare = world.unwatched()
     rows = []
     for name, policy in entrants.items():
-        result = run(scenario, policy, seed, world=bare if isinstance(policy, Oracle) else world)
+        result = _play(bare if isinstance(policy, Oracle) else world, policy)
         rows.append(_row(name, result))
         if not isinstance(policy, PLANNED):
-            twin = run(scenario, RandomDates(int(result.summary["retrains"])), seed, world=bare)
+            twin = _play(bare, RandomDates(int(result.summary["retrains"])))
             for category in ("monitoring", "labelling"):
                 twin.ledger.post(category, float(result.costs[category]))
             rows.append(_row(TWIN + name, twin))
     return rows
+
+
+def _play(world: World, policy: Policy) -> Result:
+    return run(world.scenario, policy, world.seed, replication=world.replication, world=world)
 
 
 def _row(name: str, result: Result) -> dict[str, Any]:

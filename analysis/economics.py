@@ -60,10 +60,9 @@ from analysis.serving_economics import (
     cost_per_thousand,
     latency_total,
 )
-from scenarios.units import DAYS_PER_YEAR, MINUTES_PER_DAY, SECONDS_PER_DAY
+from scenarios.units import MINUTES_PER_DAY, SECONDS_PER_DAY
 
 __all__ = [
-    "DAYS_PER_YEAR",
     "FLAT_RETENTION",
     "FRAUD_DETECTION",
     "MINUTES_PER_DAY",

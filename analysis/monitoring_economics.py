@@ -42,8 +42,9 @@ def silent_failure_loss(
 ) -> Values:
     """Revenue lost, in USD, by a failure that starts right after a check and is found at the next one.
 
-    This is the worst onset. annual_revenue_usd: >= 0; quality_drop: fraction of revenue lost, in [0, 1];
-    detection_days: between checks, >= 0. Source: 'The Cost of Silent Failures'.
+    This is the worst onset; with one uniform between two checks, half of it is lost on average.
+    annual_revenue_usd: >= 0; quality_drop: fraction of revenue lost, in [0, 1]; detection_days: between
+    checks, >= 0. Source: 'The Cost of Silent Failures'.
 
     >>> round(silent_failure_loss(annual_revenue_usd=50e6, quality_drop=0.05, detection_days=28), 2)
     191780.82

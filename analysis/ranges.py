@@ -19,7 +19,7 @@ class Range(NamedTuple):
     holds: Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 
     def check(self, name: str, value: ArrayLike, unit: str = "") -> NDArray[np.float64]:
-        """The value as an array. Raises ValueError if it is none of numbers, or has one outside the range."""
+        """The value as an array. Raises ValueError for what is not numbers, and for a number outside the range."""
         expected = f"{self.words} ({unit})" if unit else self.words
         try:
             array = np.asarray(value)

@@ -43,7 +43,7 @@ def best_interval(scenario: Scenario, seed: int = 0, replications: int = TUNING_
 
     def cost(interval: float) -> float:
         policy = Scheduled(interval)
-        return float(np.mean([run(bare, policy, world=world).ledger.total() for world in worlds]))
+        return float(np.mean([_cost(world, policy) for world in worlds]))
 
     if isinstance(scenario.quality, RecordedQuality):
         period = scenario.quality.period
@@ -59,6 +59,10 @@ def best_interval(scenario: Scenario, seed: int = 0, replications: int = TUNING_
         options={"xatol": 0.02, "maxiter": 8},
     )
     return _rounded(math.exp(found.x)) if found.fun < costs[best] else intervals[best]
+
+
+def _cost(world: World, policy: Policy) -> float:
+    return run(world.scenario, policy, world.seed, replication=world.replication, world=world).ledger.total()
 
 
 def _halving(scenario: Scenario, cost: Callable[[float], float]) -> tuple[list[float], list[float]]:

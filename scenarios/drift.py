@@ -94,7 +94,7 @@ class Adversarial(DriftComponent):
 
 
 class Recorded(DriftComponent):
-    """A recorded state: one series, or a CSV with a column per feature; held from step to step."""
+    """A recorded state: a series, held from step to step; all features of the component follow it."""
 
     kind: Literal["recorded"]
     series: RecordedSeries = Field(description="the record: values, or a CSV file")

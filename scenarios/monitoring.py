@@ -98,6 +98,8 @@ class Monitor(Component):
             raise ValueError("rule staleness_cost needs metric: accuracy, because money is lost with accuracy")
         if self.rule == "cusum" and not labelled:
             raise ValueError("rule cusum needs an accuracy metric")
+        if self.reference_rows < self.bins:
+            raise ValueError(f"reference_rows must be at least bins ({self.bins}), so that each bin has a row")
         if labelled and self.features != "all":
             raise ValueError(f"features do not apply to metric {self.metric}")
         return self
@@ -105,7 +107,10 @@ class Monitor(Component):
     @property
     def label(self) -> str:
         """Name in tables and of the monitor's random stream."""
-        return self.name or (f"{self.metric}[{self.slice}]" if self.slice else self.metric)
+        if self.name:
+            return self.name
+        rule = "" if self.rule == "threshold" else f":{self.rule}"
+        return (f"{self.metric}[{self.slice}]" if self.slice else self.metric) + rule
 
     @property
     def level(self) -> float:

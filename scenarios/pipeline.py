@@ -130,3 +130,8 @@ class Pipeline(Component):
     training_window: Days = Field(
         default=0.0, description="a model learns the mean state of this long before its data cut"
     )
+
+    @property
+    def price(self) -> float:
+        """Price of a retraining in which nothing fails, in the learning mode of the scenario."""
+        return self.cost.total + (self.learning.factor("cost") - 1.0) * self.cost.compute

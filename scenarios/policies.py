@@ -165,7 +165,7 @@ def _modifier(text: str) -> dict[str, Any]:
     if name == "cooldown":
         return {"cooldown": _ANY_DURATION.validate_python(value)}
     if name == "budget":
-        return {"budget": 365.0 * _RATE.validate_python(value)}
+        return {"budget": round(365.0 * _RATE.validate_python(value), 9)}
     if name == "votes":
         if not value.isdigit() or int(value) == 0:
             raise ValueError(f"votes={value}: expected a whole number such as votes=2")

@@ -52,17 +52,16 @@ class DataPlane:
         if self.champions:
             self._carried = self._served_until(now, window, part)
         self.scanned = min(window, self.windows)
-        fresh = self._mean_accuracy(version, now, min(window, self.windows - 1))
-        place = np.zeros((self.features.shape[0], self.features.shape[2]))
-        if version.features.shape[2] == place.shape[1]:
-            place = version.features[:, 0]
-        champion = Champion(version, now, window + (1 if part > 0.0 else 0), fresh, place)
+        fresh = self._accuracy_at(version, now, min(window, self.windows - 1))
+        first_full = window + (1 if part > 0.0 else 0)
+        champion = Champion(version, now, window, first_full, fresh, float(self.weights @ fresh))
         self.champions.append(champion)
         for watch in self.watches:
             watch.reset(champion)
 
     def change_world(self, window: int) -> None:
         """The world changed from `window` on: compute again from there."""
+        self.quality.world_changed()
         if window >= self.scanned:
             return
         self.scanned = window
@@ -127,7 +126,7 @@ class DataPlane:
         self.quality.fill(self.champion.version, since, now, window, window + 1, row)
         return np.asarray(carried + share * row[:, window])
 
-    def _mean_accuracy(self, version: Version, now: float, window: int) -> float:
+    def _accuracy_at(self, version: Version, now: float, window: int) -> NDArray[np.float64]:
         row = np.zeros((len(self.weights), window + 1))
         self.quality.fill(version, now, now, window, window + 1, row)
-        return float(self.weights @ row[:, window])
+        return row[:, window]

@@ -9,7 +9,7 @@ import numpy as np
 import simpy
 
 from scenarios.drift import Adversarial
-from sim.drift import add, moved_columns, moved_slices
+from sim.drift import add, moved_columns, moved_slices, named
 from sim.quality import Version
 
 if TYPE_CHECKING:
@@ -20,20 +20,20 @@ def go_live(run: Run, candidate: Version) -> None:
     """Replace the champion by the candidate, for all traffic at once."""
     run.plane.go_live(candidate, run.now)
     run.record("deployment", f"version {candidate.number}", f"data cut {candidate.cut:.3f} d")
-    for number, component in enumerate(run.scenario.drift):
+    for name, component in named(run.scenario.drift):
         if isinstance(component, Adversarial):
-            run.env.process(answer(run, number, component))
+            run.env.process(answer(run, name, component))
 
 
-def answer(run: Run, number: int, component: Adversarial) -> Generator[simpy.Event, Any, None]:
+def answer(run: Run, name: str, component: Adversarial) -> Generator[simpy.Event, Any, None]:
     """Attackers adapt to the new model after a while: a lasting jump of what the component moves."""
     yield run.env.timeout(component.delay)
     window = min(int(run.now / run.scenario.window + 1e-9), run.scenario.windows)
     columns = moved_columns(run.scenario, component)
-    luck = run.world.stream_at(f"drift[{number}]", run.now)
+    luck = run.world.stream_at(name, run.now)
     jump = component.mean + component.sd * luck.standard_normal(len(columns))
     for place in moved_slices(run.scenario, component, len(run.state.features)):
         tail = type(run.state)(run.state.features[:, window:], run.state.concept[:, window:])
         add(tail, component, place, columns, np.asarray(jump)[None, :])
     run.plane.change_world(window)
-    run.record("adversarial answer", f"drift[{number}]", "")
+    run.record("adversarial answer", component.on, "")

@@ -18,6 +18,7 @@ from scenarios.schema import Scenario
 from sim.kernels.paths import fading_sum, ornstein_uhlenbeck
 
 Array = NDArray[np.float64]
+_TIME_SLACK = 1e-9
 
 
 class State(NamedTuple):
@@ -37,14 +38,28 @@ def world_state(scenario: Scenario, stream: Callable[[str], np.random.Generator]
         np.zeros((slices, scenario.windows, len(scenario.features))),
         np.zeros((slices, scenario.windows)),
     )
-    for number, component in enumerate(scenario.drift):
+    for name, component in named(scenario.drift):
         if isinstance(component, kinds.Adversarial):
             continue
         columns = moved_columns(scenario, component)
-        path = _path(component, scenario, len(columns), stream(f"drift[{number}]"))
+        path = _path(component, scenario, len(columns), stream(name))
         for place in moved_slices(scenario, component, slices):
             add(state, component, place, columns, path)
     return state
+
+
+def named(components: list[kinds.Drift]) -> list[tuple[str, kinds.Drift]]:
+    """Components with the names of their random streams.
+
+    A name says what a component is, not where it stands in the file: another component leaves it as it was.
+    """
+    count: dict[str, int] = {}
+    names = []
+    for component in components:
+        name = f"drift:{component.kind}:{component.on}:{component.slice}:{component.features}"
+        count[name] = count.get(name, 0) + 1
+        names.append(f"{name}:{count[name]}")
+    return list(zip(names, components, strict=True))
 
 
 def moved_columns(scenario: Scenario, component: kinds.DriftComponent) -> list[int]:
@@ -96,7 +111,8 @@ def _path(
             return np.broadcast_to((component.amplitude * wave)[:, None], shape)
         case kinds.Recorded():
             values = np.asarray(component.series.values, dtype=np.float64)
-            steps_done = np.minimum((times / component.series.step).astype(np.int64), len(values) - 1)
+            steps_done = (times / component.series.step + _TIME_SLACK).astype(np.int64)
+            steps_done = np.minimum(steps_done, len(values) - 1)
             return np.broadcast_to(values[steps_done][:, None], shape)
     raise TypeError(f"not a drift component: {component!r}")
 

@@ -19,7 +19,7 @@ from scenarios.policies import PolicySpec, parse_policy
 from scenarios.schema import Scenario
 from sim.dataplane import DataPlane
 from sim.ledger import Ledger
-from sim.monitoring import Alarm, LabelWatch, Watch, watches_of
+from sim.monitoring import Alarm, LabelWatch, Watch, labels_used, watches_of
 from sim.oracle import best_dates
 from sim.policies import Decision, Policy, policy_of
 from sim.quality import quality_of
@@ -53,7 +53,11 @@ def run(
     """
     if seed < 0 or replication < 0:
         raise ValueError(f"seed and replication: got {seed} and {replication}, expected integers >= 0")
-    return Run(world or World(scenario, seed, replication), resolve_policy(policy)).play()
+    if world is None:
+        world = World(scenario, seed, replication)
+    elif (world.seed, world.replication) != (seed, replication) or world.scenario != scenario:
+        raise ValueError("world: it belongs to another scenario, seed or replication")
+    return Run(world, resolve_policy(policy)).play()
 
 
 def resolve_policy(policy: str | PolicySpec | Policy | None) -> Policy:
@@ -85,7 +89,7 @@ class Run:
         self.events: list[Event] = []
         self.requested: list[float] = []
         self.memory: dict[str, Any] = {}
-        self.waiting = 0
+        self.waiting: list[str | None] = []
         self.retrainings_open = 0
         self._versions = 0
         self._wake_at = math.inf
@@ -140,7 +144,7 @@ class Run:
 
     def request_retraining(self, decision: Decision) -> None:
         """Start a retraining, or queue it for capacity; a request equal to one that waits merges with it."""
-        if self.waiting > 0:
+        if decision.mode in self.waiting:
             self.record("merged", "pipeline", decision.reason)
             return
         self.requested.append(self.now)
@@ -184,15 +188,13 @@ class Run:
         self.consult(alarm)
 
     def _alarm_of(self, window: int, watch: Watch) -> Alarm:
-        accuracy = self.plane.weights @ self.plane.accuracy[:, window]
-        fallen = self.plane.champion.fresh_accuracy - accuracy
-        return Alarm(
-            self.now,
-            watch.label,
-            float(watch.score[window]),
-            watch.monitor.level,
-            bool(fallen >= self.scenario.material_drop),
-        )
+        fallen = self.plane.champion.fresh - self.plane.accuracy[:, window]
+        if isinstance(watch, LabelWatch) and watch.slice is not None:
+            drop = float(fallen[watch.slice])
+        else:
+            drop = float(self.plane.weights @ fallen)
+        score, threshold = float(watch.score[window]), watch.rule.threshold
+        return Alarm(self.now, watch.label, score, threshold, drop >= self.scenario.material_drop)
 
     def _result(self) -> Result:
         self._post_running_costs()
@@ -220,9 +222,8 @@ class Run:
         self.ledger.post("staleness", math.fsum(worth * short))
         for watch in self.plane.watches:
             self.ledger.post("monitoring", watch.monitor.cost * scenario.horizon)
-        counts = [watch.count for watch in self.plane.watches if isinstance(watch, LabelWatch)]
-        if counts and scenario.labels is not None:
-            self.ledger.post("labelling", float(np.max(counts, axis=0).sum()) * scenario.labels.cost)
+        if scenario.labels is not None:
+            self.ledger.post("labelling", labels_used(self.plane.watches) * scenario.labels.cost)
 
 
 def _once(monitors: list[Monitor]) -> list[Monitor]:

@@ -61,8 +61,10 @@ def training_lag(scenario: Scenario) -> float:
 def _labelled(
     requests: NDArray[np.float64], coverage: float, parts: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Labels per window and part; every request has the same chance, fractions of a request are dropped."""
+    """Labels per window and part; every request has the same chance."""
+    # Expected numbers of requests need not be whole: what is left of one window counts in a later one.
+    whole = np.diff(np.floor(np.cumsum(requests) + 1e-6), prepend=0.0).astype(np.int64)
     if coverage == 1.0 and parts == 1:
-        return requests[:, None]
-    labelled = rng.binomial(requests.astype(np.int64), coverage)
+        return whole[:, None].astype(np.float64)
+    labelled = rng.binomial(whole, coverage)
     return rng.multinomial(labelled, np.full(parts, 1.0 / parts)).astype(np.float64)

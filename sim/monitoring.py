@@ -8,7 +8,8 @@ blocks, and again after a deployment. A champion is judged on its own time: trai
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +33,19 @@ PSEUDO_COUNT = 0.5
 _CDF_TABLE = sampling.normal_cdf_table()
 
 
+class Call(NamedTuple):
+    """A monitor called: what operators see."""
+
+    time: float
+    """Days."""
+    monitor: str
+    score: float
+    threshold: float
+
+
 @dataclass(frozen=True)
 class Alarm:
-    """A monitor called."""
+    """A call and whether it was right."""
 
     time: float
     """Days."""
@@ -42,7 +53,12 @@ class Alarm:
     score: float
     threshold: float
     true: bool
-    """Whether the true accuracy had fallen by the scenario's material drop."""
+    """Whether the true accuracy (of the slice, for its monitor) had fallen by the scenario's material drop."""
+
+    @property
+    def call(self) -> Call:
+        """The part that operators see."""
+        return Call(self.time, self.monitor, self.score, self.threshold)
 
 
 @dataclass(frozen=True)
@@ -64,12 +80,14 @@ class Champion:
     version: Version
     since: float
     """Day it went live."""
+    window: int
+    """Window in which it went live."""
     first_full: int
     """First window that it serves alone."""
+    fresh: Array
+    """(slices,) true accuracy when it went live."""
     fresh_accuracy: float
-    """True accuracy when it went live."""
-    reference_features: Array = field(default_factory=lambda: np.zeros((1, 0)))
-    """(slices or 1, features): the state that its reference data were drawn from."""
+    """The same, all slices together."""
 
 
 class Watch:
@@ -99,7 +117,7 @@ class Watch:
         self.champion = champion
         self.next_alarm = None
         self._ruled = champion.first_full
-        self.score[champion.first_full :] = np.nan
+        self.score[champion.window :] = np.nan
         self.rule.reset()
 
     def scan(self, first: int, stop: int, accuracy: Array) -> None:
@@ -231,7 +249,7 @@ def _rule(watch: Watch, world: World) -> Rule:
         return CusumRule(monitor.allowance, monitor.level)
     if monitor.rule == "staleness_cost":
         worth = world.requests * scenario.value_per_query_per_unit_accuracy
-        return StalenessCostRule(scenario.pipeline.cost.total, worth)
+        return StalenessCostRule(scenario.pipeline.price, worth)
     return ThresholdRule(monitor.level)
 
 
@@ -249,9 +267,7 @@ class LabelWatch(Watch):
         if self.slice is not None:
             self.count = self._slice_labels(world)
         if monitor.rows is not None:
-            arriving = np.diff(batches.first).clip(min=1)
-            share = np.repeat(monitor.rows / arriving, np.diff(batches.first))
-            self.count = np.minimum(self.count, np.maximum(np.floor(share), 1.0))
+            self.count = _at_most(monitor.rows, self.count, batches.first)
         self.labels = np.zeros(self.windows + 1)
         self.correct = np.zeros(self.windows + 1)
         self.measured = np.full(self.windows, np.nan)
@@ -259,9 +275,29 @@ class LabelWatch(Watch):
     def reset(self, champion: Champion) -> None:
         """Start again on a new champion: only labels of requests that it served count."""
         super().reset(champion)
-        self.reference = champion.version.validation if self.monitor.reference == "validation" else math.nan
-        if math.isnan(self.reference) and self.monitor.reference == "validation":
-            self.reference = champion.fresh_accuracy
+        self.measured[champion.window :] = np.nan
+        self._reference_look = -1
+        self.reference = math.nan if self.monitor.reference == "first_window" else self._validated(champion)
+
+    def rewind(self, window: int) -> None:
+        """Forget also a reference that was measured past the change."""
+        if self._reference_look >= window:
+            self.reference, self._reference_look = math.nan, -1
+        self.measured[window:] = np.nan
+        super().rewind(window)
+
+    def _validated(self, champion: Champion) -> float:
+        """Accuracy that validation measured; of a slice on its share of the holdout. True where nothing was measured."""
+        gate = self.world.scenario.pipeline.gate
+        if self.slice is None:
+            measured = champion.version.validation
+            return champion.fresh_accuracy if math.isnan(measured) else measured
+        true = float(champion.fresh[self.slice])
+        rows = 0 if gate is None else round(gate.holdout * self.weights[self.slice])
+        if rows == 0 or champion.version.number == 0:
+            return true
+        moment = moment_number(champion.version.cut)
+        return sampling.binomial_once(self.world.key(f"holdout:{self.label}"), moment, rows, true) / rows
 
     def sample_size(self, looks: NDArray[np.int64]) -> Array:
         """Labels in the trailing window of each look."""
@@ -294,6 +330,7 @@ class LabelWatch(Watch):
         enough = number >= self.monitor.min_samples
         measured = np.divide(right, number, out=np.full(len(looks), np.nan), where=enough)
         if math.isnan(self.reference) and enough.any():
+            self._reference_look = int(looks[enough][0])
             self.reference = float(measured[enough][0])
         self.measured[looks] = measured
         self.score[looks] = self.reference - measured
@@ -365,7 +402,7 @@ class FeatureWatch(Watch):
     def shifts(self, first: int, stop: int) -> Array:
         """Mean shift of each watched series since the champion's training, (windows, series)."""
         features = self.state_features[:, first:stop][:, :, self.columns]
-        gap = features - self.champion.reference_features[:, None, self.columns]
+        gap = features - self.champion.version.data[:, None, self.columns]
         shift = gap[0] if len(gap) == 1 else np.tensordot(self.weights, gap, axes=1)
         return shift if self.loading is None else (shift @ self.loading)[:, None]
 
@@ -396,6 +433,29 @@ class FeatureWatch(Watch):
         self.score[looks] = score
 
 
+def _at_most(rows: int, count: Array, first: NDArray[np.int64]) -> Array:
+    """Labels of each batch (batches,) when at most `rows` of those that arrive in a window are looked at."""
+    total = np.concatenate(([0.0], np.cumsum(count)))
+    begin = np.repeat(total[first[:-1]], np.diff(first))
+    arriving = np.repeat(total[first[1:]], np.diff(first)) - begin
+    share = np.minimum(rows / np.maximum(arriving, 1.0), 1.0)
+    # Rounding the running number of the window, not each batch, uses the limit up and does not pass it.
+    before, after = total[:-1] - begin, total[1:] - begin
+    return np.asarray(np.floor(after * share + 1e-9) - np.floor(before * share + 1e-9))
+
+
 def watches_of(monitors: list[Monitor], world: World) -> list[Watch]:
     """A watch for each monitor."""
     return [LabelWatch(m, world) if m.needs_labels else FeatureWatch(m, world) for m in monitors]
+
+
+def labels_used(watches: list[Watch]) -> float:
+    """Labels that the monitors looked at; one that several of them saw is counted once."""
+    overall, slices = np.zeros(1), {}
+    for watch in watches:
+        if isinstance(watch, LabelWatch):
+            if watch.slice is None:
+                overall = np.maximum(overall, watch.count)
+            else:
+                slices[watch.slice] = np.maximum(slices.get(watch.slice, 0.0), watch.count)
+    return float(np.maximum(overall, sum(slices.values())).sum())

@@ -15,7 +15,7 @@ from sim.drift import State
 from sim.kernels.quality import best_dates as dates_kernel
 from sim.kernels.succession import cheapest_succession
 from sim.quality import MatrixQuality, Quality, StateQuality
-from sim.retraining import expected_duration, expected_price
+from sim.retraining import expected_duration
 from sim.world import World
 
 MAX_EPOCHS = 9000
@@ -25,12 +25,12 @@ def best_dates(world: World, quality: Quality, state: State) -> NDArray[np.float
     """Days at which to ask for a retraining, (dates,), sorted."""
     scenario = world.scenario
     worth = world.requests * scenario.value_per_query_per_unit_accuracy
-    duration, price = expected_duration(scenario), expected_price(scenario)
+    duration, price = expected_duration(scenario), scenario.pipeline.price
     if isinstance(quality, MatrixQuality):
         return _recorded_dates(world, quality, worth, duration, price)
     assert isinstance(quality, StateQuality)
     asked = np.arange(scenario.windows) * scenario.window
-    learned = np.array([quality.window_at(max(t - world.training_lag, 0.0)) for t in asked])
+    features, concept = quality.learned_at(np.maximum(asked - world.training_lag, 0.0))
     windows = dates_kernel(
         state.features,
         state.concept,
@@ -42,11 +42,11 @@ def best_dates(world: World, quality: Quality, state: State) -> NDArray[np.float
         quality.floor,
         scenario.window,
         worth,
-        scenario.loss_reference,
         price,
         world.training_lag,
         duration,
-        learned,
+        features,
+        concept,
         math.ceil(scenario.windows / MAX_EPOCHS),
     )
     return np.asarray(windows * scenario.window, dtype=np.float64)
@@ -57,13 +57,16 @@ def _recorded_dates(
 ) -> NDArray[np.float64]:
     """Starts of recorded periods at which to ask for a retraining."""
     scenario = world.scenario
-    per_period = round(quality.period / scenario.window)
-    delay = math.ceil(duration / scenario.window - 1e-9)
-    live = np.append(0, np.arange(per_period + delay, scenario.windows, per_period))
-    asked = quality.period * np.arange(live.size, dtype=np.float64)
+    asked = quality.period * np.arange(math.ceil(scenario.horizon / quality.period - 1e-9))
+    live = np.where(asked > 0.0, asked + duration, 0.0)
+    asked, live = asked[live < scenario.horizon], live[live < scenario.horizon]
+    until = np.append(live[1:], scenario.horizon) / scenario.window
     loss = np.empty((live.size, live.size))
     for version, time in enumerate(asked):
         row = quality.row(max(time - world.training_lag, 0.0))
         lost = worth * (scenario.loss_reference - quality.matrix[row, quality.columns])
-        loss[version] = np.add.reduceat(lost, live)
+        # A version goes live within a window: the loss up to there is in proportion.
+        so_far = np.concatenate(([0.0], np.cumsum(lost)))
+        reached = np.interp(np.append(0.0, until), np.arange(scenario.windows + 1), so_far)
+        loss[version] = np.diff(reached)
     return asked[cheapest_succession(loss, price, tie=1e-12 * float(worth.sum()))]

@@ -42,6 +42,7 @@ class Policy:
     """Base of all policies; it never retrains."""
 
     name = "never"
+    knows_the_future = False
 
     def monitors(self, scenario: Scenario) -> list[Monitor]:
         """Monitors whose alarms and readings it needs; the scenario's triggers unless it has its own."""
@@ -171,6 +172,7 @@ class CostAware(Policy):
         look = self.cadence or base.cadence or 1.0
         look = max(math.ceil(look / scenario.window - _TIME_SLACK), 1) * scenario.window
         update = {"name": self._label, "window": look, "cadence": look, "threshold": 1.0, "rule": "threshold"}
+        update["cost"] = 0.0  # the scenario's monitor is paid for already
         return [base.model_copy(update=update)]
 
 
@@ -194,6 +196,7 @@ class Oracle(Policy):
     """Knows the world to come and retrains on the dates that cost least: a bound, not a candidate."""
 
     name = "oracle"
+    knows_the_future = True
 
     def decide(self, view: View) -> Decision:
         """Follow the plan."""
@@ -237,7 +240,7 @@ class Budget(Policy):
     def decide(self, view: View) -> Decision:
         """Hold a retraining back when the budget of the past period is spent."""
         wish = self.policy.decide(view)
-        spent = sum(time > view.now - self.period for time in view.retrainings)
+        spent = sum(time > view.now - self.period + _TIME_SLACK for time in view.retrainings)
         if wish.retrain and spent + 1 > self.retrains:
             return Decision(wake=wish.wake, reason="budget")
         return wish
@@ -256,9 +259,9 @@ class Votes(Policy):
         return self.policy.monitors(scenario)
 
     def decide(self, view: View) -> Decision:
-        """Count the monitors that called on the present champion."""
+        """Count the monitors that called on the present champion; a wish with another reason needs no votes."""
         wish = self.policy.decide(view)
-        if view.alarm is None or not wish.retrain:
+        if view.alarm is None or not wish.retrain or wish.reason != view.alarm.monitor:
             return wish
         since = max(view.now - self.within, view.in_service_since)
         voters = {alarm.monitor for alarm in view.alarms if alarm.time >= since and alarm.monitor in view.triggers}
@@ -309,7 +312,8 @@ def policy_of(spec: PolicySpec) -> Policy:
     if spec.votes is not None:
         policy = Votes(policy, spec.votes)
     if spec.budget is not None:
-        policy = Budget(policy, spec.budget)
+        # Half a retraining a year is one in two years.
+        policy = Budget(policy, max(spec.budget, 1.0), 365.0 / min(spec.budget, 1.0))
     if spec.cooldown is not None:
         policy = Cooldown(policy, spec.cooldown)
     policy.name = spec.name

@@ -40,6 +40,8 @@ class Version:
     first: int
     offset: float
     """Accuracy above what its data allow: luck or harm of the training."""
+    data: Array
+    """(slices or 1, features): mean state of the inputs it was trained on, the reference of feature monitors."""
     validation: float = math.nan
     """Accuracy measured at validation; NaN when it cannot be."""
 
@@ -63,11 +65,14 @@ class Quality(Protocol):
     def at(self, version: Version, time: float) -> float:
         """Accuracy at a moment (days), all slices together; NaN where it is not defined."""
 
+    def world_changed(self) -> None:
+        """The state of the world was changed in place."""
+
 
 def quality_of(scenario: Scenario, state: State) -> Quality:
     """The form of quality that the scenario asks for."""
     if isinstance(scenario.quality, RecordedQuality):
-        return MatrixQuality(scenario, scenario.quality)
+        return MatrixQuality(scenario, scenario.quality, state)
     return StateQuality(scenario, scenario.quality, state)
 
 
@@ -87,6 +92,9 @@ class StateQuality:
             ]
         )
         self.decay = np.array([base_decay if s is None or s.decay is None else s.decay for s in slices])
+        self.training_width = max(round(scenario.pipeline.training_window / scenario.window), 1)
+        self.label_windows = round(training_lag(scenario) / scenario.window)
+        self._followers: list[Version] = []
         self.sensitivity, self.concept_sensitivity, self.floor = np.zeros(0), 0.0, 0.0
         if isinstance(quality, Degradation):
             weights = np.array([feature.weight for feature in scenario.features])
@@ -95,14 +103,16 @@ class StateQuality:
 
     def initial(self) -> Version:
         """The version in service at time 0: it knows the world of the first window."""
-        version = Version(0, 0.0, 0.0, self.state.features[:, :1].copy(), self.state.concept[:, :1].copy(), 0, 0.0)
-        return self._following(version)
+        features, concept = self.state.features[:, :1].copy(), self.state.concept[:, :1].copy()
+        return self._following(Version(0, 0.0, 0.0, features, concept, 0, 0.0, features[:, 0]))
 
     def train(self, champion: Version, cut: float, regain: float, offset: float, number: int) -> Version:
         """A candidate that learned the world up to the data cut."""
         seen = self.window_at(cut)
-        row = min(max(seen + 1 - champion.first, 0), champion.features.shape[1] - 1)
+        # A champion that follows its stream has learned as much by now, whatever its rows are for.
+        row = min(max(seen + 1 + self.label_windows - champion.first, 0), champion.features.shape[1] - 1)
         features = self._learned(self.state.features, seen)
+        data = features[:, 0]
         concept = self._learned(self.state.concept, seen)
         if self.scenario.labels is None:
             concept = champion.concept[:, row : row + 1]
@@ -113,7 +123,7 @@ class StateQuality:
             concept = champion.concept[:, row : row + 1] + regain * (concept - champion.concept[:, row : row + 1])
         origin = cut - (1.0 - regain) * max(cut - champion.origin, 0.0)
         return self._following(
-            Version(number, cut, origin, features, concept, seen + 1, offset)
+            Version(number, cut, origin, features, concept, seen + 1, offset, data)
         )
 
     def fill(self, version: Version, since: float, until: float, first: int, stop: int, out: Array) -> None:
@@ -151,42 +161,77 @@ class StateQuality:
         newest = math.ceil(time / self.scenario.window - _TIME_SLACK) - 1
         return min(max(newest, 0), self.scenario.windows - 1)
 
+    def learned_at(self, cuts: Array) -> tuple[Array, Array]:
+        """What trainings from scratch know at data cuts (cuts,): features (slices or 1, cuts, features), concept."""
+        newest = np.ceil(cuts / self.scenario.window - _TIME_SLACK).astype(np.int64) - 1
+        newest = np.clip(newest, 0, self.scenario.windows - 1)
+        features = _trailing_mean(self.state.features, newest, self.training_width)
+        concept = _trailing_mean(self.state.concept, newest, self.training_width)
+        if self.scenario.labels is None:
+            concept = np.repeat(self.state.concept[:, :1], len(cuts), axis=1)
+        return features, concept
+
     def _learned(self, path: Array, seen: int) -> Array:
         """What a training that saw data up to window `seen` knows of a path (slices, windows, ...)."""
-        width = max(round(self.scenario.pipeline.training_window / self.scenario.window), 1)
-        return np.asarray(path[:, max(seen + 1 - width, 0) : seen + 1].mean(axis=1, keepdims=True))
+        return _trailing_mean(path, np.array([seen]), self.training_width)
 
     def _following(self, version: Version) -> Version:
-        """Let an incrementally learning version follow its stream from its data cut on."""
-        constant = self.scenario.pipeline.learning.time_constant
-        if constant is None:
+        """Let an incrementally learning version follow its labelled stream from its data cut on."""
+        if self.scenario.pipeline.learning.time_constant is None:
             return version
-        gain = -math.expm1(-self.scenario.window / constant)
-        features = _follow_slices(self.state.features[:, version.first :], version.features[:, 0], gain)
-        concept = _follow_slices(
-            self.state.concept[:, version.first :, None], version.concept[:, :1], gain
-        )[:, :, 0]
-        if self.scenario.labels is None:
-            concept = version.concept
-        lag = round(training_lag(self.scenario) / self.scenario.window)
-        return Version(
-            version.number, version.cut, version.origin, features, concept, version.first + lag, version.offset
+        rows = max(self.scenario.windows - version.first, 1)
+        concept_rows = 1 if self.scenario.labels is None else rows
+        follower = replace(
+            version,
+            features=np.repeat(version.features[:, :1], rows, axis=1),
+            concept=np.repeat(version.concept[:, :1], concept_rows, axis=1),
+            first=version.first + self.label_windows,
         )
+        self._followers.append(follower)
+        self._follow(follower)
+        return follower
+
+    def _follow(self, version: Version) -> None:
+        """Fill what a following version knows, in place, from its first row and the state of the world."""
+        constant = self.scenario.pipeline.learning.time_constant
+        assert constant is not None
+        gain = -math.expm1(-self.scenario.window / constant)
+        first = version.first - self.label_windows
+        for place in range(version.features.shape[0]):
+            target = np.ascontiguousarray(self.state.features[place, first:])
+            follow(target, version.features[place, 0].copy(), gain, version.features[place])
+        if self.scenario.labels is None:
+            return
+        for place in range(version.concept.shape[0]):
+            target = np.ascontiguousarray(self.state.concept[place, first:, None])
+            follow(target, version.concept[place, :1].copy(), gain, version.concept[place][:, None])
+
+    def world_changed(self) -> None:
+        """Let versions that follow their stream follow the changed world; the older ones serve no more."""
+        self._followers = self._followers[-2:]
+        for version in self._followers:
+            self._follow(version)
 
 
-def _follow_slices(target: Array, start: Array, gain: float) -> Array:
-    if target.shape[1] == 0:
-        return start[:, None]
-    out = np.empty_like(target)
-    for place in range(target.shape[0]):
-        follow(np.ascontiguousarray(target[place]), np.ascontiguousarray(start[place]), gain, out[place])
-    return out
+def _trailing_mean(path: Array, newest: NDArray[np.int64], width: int) -> Array:
+    """Mean of `width` windows of a path (slices, windows, ...) up to each of `newest`, (slices, newest, ...)."""
+    if width == 1:
+        return np.ascontiguousarray(path[:, newest])
+    if len(newest) == 1:
+        last = int(newest[0]) + 1
+        return np.asarray(path[:, max(last - width, 0) : last].mean(axis=1, keepdims=True))
+    total = np.concatenate((np.zeros_like(path[:, :1]), np.cumsum(path, axis=1)), axis=1)
+    begin = np.maximum(newest + 1 - width, 0)
+    count = (newest + 1 - begin).reshape((1, -1) + (1,) * (path.ndim - 2))
+    return np.ascontiguousarray((total[:, newest + 1] - total[:, begin]) / count)
 
 
 class MatrixQuality:
     """Recorded accuracies A[t', t]; the run starts with period 1."""
 
-    def __init__(self, scenario: Scenario, quality: RecordedQuality) -> None:
+    def __init__(self, scenario: Scenario, quality: RecordedQuality, state: State) -> None:
+        self.state = state
+        self.window = scenario.window
         self.matrix = np.array(quality.matrix.rows, dtype=np.float64)
         self.period = quality.period
         middle = (np.arange(scenario.windows) + 0.5) * scenario.window
@@ -197,7 +242,12 @@ class MatrixQuality:
         return self._version(0, 0.0, 0.0)
 
     def train(self, champion: Version, cut: float, regain: float, offset: float, number: int) -> Version:
-        """The model trained through the last period that is complete at the data cut."""
+        """The model trained through the last period that is complete at the data cut. Raises ValueError."""
+        if regain < 1.0:
+            raise ValueError(
+                "recorded accuracies are of full trainings: incremental and warm-start retraining (such as the policy "
+                "continuous) cannot be played on them"
+            )
         return self._version(number, cut, offset)
 
     def fill(self, version: Version, since: float, until: float, first: int, stop: int, out: Array) -> None:
@@ -214,4 +264,9 @@ class MatrixQuality:
         return min(max(int(cut / self.period + _TIME_SLACK), 0), len(self.matrix) - 1)
 
     def _version(self, number: int, cut: float, offset: float) -> Version:
-        return Version(number, cut, cut, np.zeros((1, 1, 0)), np.zeros((1, 1)), 0, offset)
+        seen = max(math.ceil(cut / self.window - _TIME_SLACK) - 1, 0)
+        data = self.state.features[:, seen].copy()
+        return Version(number, cut, cut, np.zeros((1, 1, 0)), np.zeros((1, 1)), 0, offset, data)
+
+    def world_changed(self) -> None:
+        """Recorded accuracies do not depend on the state."""

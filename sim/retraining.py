@@ -26,9 +26,9 @@ def retraining(run: Run, mode: str | None) -> Process:
     """Wait for training capacity, then train, validate and deploy; the stale champion serves until then."""
     learning = run.scenario.pipeline.learning if mode is None else learning_in(run.scenario, mode)
     with run.training_capacity.request() as slot:
-        run.waiting += 1
+        run.waiting.append(mode)
         yield slot
-        run.waiting -= 1
+        run.waiting.remove(mode)
         run.record("retraining started", "pipeline", mode or learning.mode)
         cut = max(run.now - run.world.training_lag, 0.0)
         luck = Luck(run)
@@ -47,6 +47,9 @@ def retraining(run: Run, mode: str | None) -> Process:
                 if not passed:
                     run.record("rejection", "gate", f"version {candidate.number}")
                     return
+    if candidate.cut < run.plane.champion.version.cut:
+        run.record("superseded", f"version {candidate.number}", "a newer model is in service")
+        return
     run.ledger.post("risk", run.scenario.pipeline.cost.risk)
     go_live(run, candidate)
 
@@ -116,7 +119,7 @@ def validated(run: Run, candidate: Version) -> tuple[Version, bool]:
     right = binomial_once(run.world.key("holdout:candidate"), moment, gate.holdout, expected)
     rival = run.quality.at(run.plane.champion.version, candidate.cut)
     rival_right = binomial_once(run.world.key("holdout:champion"), moment, gate.holdout, rival)
-    return candidate.measured(right / gate.holdout), bool(right - rival_right >= gate.margin * gate.holdout)
+    return candidate.measured(right / gate.holdout), bool(right - rival_right >= gate.margin * gate.holdout - 1e-9)
 
 
 def learning_in(scenario: Scenario, mode: str) -> Any:
@@ -132,9 +135,3 @@ def expected_duration(scenario: Scenario) -> float:
     return math.fsum(
         mean(getattr(stages, name).duration) * (pace if name == "training" else 1.0) for name in STAGES
     )
-
-
-def expected_price(scenario: Scenario) -> float:
-    """Price of a retraining in which nothing fails, in the scenario's learning mode."""
-    cost = scenario.pipeline.cost
-    return cost.total + (scenario.pipeline.learning.factor("cost") - 1.0) * cost.compute

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.recorded import RecordedSeries
 from scenarios.schema import Scenario
 from scenarios.units import DAYS_PER_YEAR
 from scenarios.world import Burst
 from sim.durations import draw
 
 Array = NDArray[np.float64]
+_TIME_SLACK = 1e-9
 
 
 def requests(scenario: Scenario, stream: Callable[[str], np.random.Generator]) -> Array:
@@ -30,38 +30,53 @@ def expected_requests(scenario: Scenario) -> Array:
     """Mean number of requests of each window without bursts, shape (windows,)."""
     traffic, window = scenario.traffic, scenario.window
     times = np.asarray((np.arange(scenario.windows) + 0.5) * window, dtype=np.float64)
+    edges = np.arange(scenario.windows + 1) * window
     if traffic.recorded is not None:
-        return _recorded(traffic.recorded, times) * (window / traffic.recorded.step)
+        record = traffic.recorded
+        assert record.values is not None  # read when the scenario was
+        return _cycle_mean(record.values, record.step * len(record.values), edges) * (window / record.step)
     assert traffic.rate is not None  # the schema asks for one of the two
     rate: Array = np.full(len(times), traffic.rate, dtype=np.float64)
     if traffic.daily_profile is not None:
-        rate *= _profile(traffic.daily_profile, times % 1.0)
+        rate *= _cycle_mean(traffic.daily_profile, 1.0, edges) / np.mean(traffic.daily_profile)
     if traffic.weekly_profile is not None:
-        rate *= _profile(traffic.weekly_profile, (times / 7.0) % 1.0)
+        rate *= _cycle_mean(traffic.weekly_profile, 7.0, edges) / np.mean(traffic.weekly_profile)
     rate *= (1.0 + traffic.growth_per_year) ** (times / DAYS_PER_YEAR)
     for campaign in traffic.campaigns:
-        rate[(times >= campaign.start) & (times < campaign.start + campaign.duration)] *= campaign.factor
+        covered = _coverage(campaign.start, campaign.start + campaign.duration, edges)
+        rate *= 1.0 + (campaign.factor - 1.0) * covered
     return rate * window
 
 
-def _recorded(record: RecordedSeries, times: Array) -> Array:
-    values = np.asarray(record.values, dtype=np.float64)
-    steps = (times / record.step).astype(np.int64) % len(values)
-    return np.asarray(values[steps], dtype=np.float64)
+def _cycle_mean(values: list[float], cycle: float, edges: Array) -> Array:
+    """Mean within each window of equal steps that repeat after `cycle` days; edges: (windows + 1,) days."""
+    grid = np.linspace(0.0, cycle, len(values) + 1)
+    area = np.concatenate(([0.0], np.cumsum(values))) * (cycle / len(values))
+    cycles = np.floor(edges / cycle + _TIME_SLACK)
+    until = cycles * area[-1] + np.interp(np.maximum(edges - cycles * cycle, 0.0), grid, area)
+    mean = np.diff(until) / np.diff(edges)
+    # A window within one step has that step's value, without the rounding of the integral.
+    step = cycle / len(values)
+    first = np.floor(edges[:-1] / step + _TIME_SLACK).astype(np.int64)
+    last = np.ceil(edges[1:] / step - _TIME_SLACK).astype(np.int64) - 1
+    held = np.asarray(values, dtype=np.float64)[first % len(values)]
+    return np.where(first == last, held, mean)
 
 
-def _profile(profile: list[float], phase: Array) -> Array:
-    """Factor at `phase` in [0, 1) of the cycle; the mean over a cycle is 1."""
-    shape = np.asarray(profile, dtype=np.float64)
-    part = np.minimum((phase * len(shape)).astype(np.int64), len(shape) - 1)
-    return np.asarray(shape[part] / shape.mean(), dtype=np.float64)
+def _coverage(start: float, end: float, edges: Array) -> Array:
+    """Share of each window that lies between two moments (days)."""
+    inside = np.minimum(edges[1:], end) - np.maximum(edges[:-1], start)
+    return np.asarray(np.maximum(inside, 0.0) / np.diff(edges), dtype=np.float64)
 
 
 def _burst_factor(bursts: Burst, scenario: Scenario, rng: np.random.Generator) -> Array:
-    factor = np.ones(scenario.windows)
+    """Factor of each window; bursts that overlap are one crowd."""
+    edges = np.arange(scenario.windows + 1) * scenario.window
+    covered = np.zeros(scenario.windows)
     onsets = np.sort(rng.random(rng.poisson(bursts.rate * scenario.horizon))) * scenario.horizon
     for onset in onsets:
+        end = onset + draw(bursts.duration, rng.random)
         first = int(onset / scenario.window)
-        last = int((onset + draw(bursts.duration, rng.random)) / scenario.window)
-        factor[first : last + 1] = bursts.factor
-    return factor
+        last = min(int(end / scenario.window) + 1, scenario.windows)
+        covered[first:last] += _coverage(onset, end, edges[first : last + 1])
+    return 1.0 + (bursts.factor - 1.0) * np.minimum(covered, 1.0)

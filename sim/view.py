@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.monitoring import Alarm, Readings
+from sim.monitoring import Alarm, Call, Readings
 
 if TYPE_CHECKING:
     from sim.engine import Run
@@ -20,7 +20,7 @@ class View:
         self._run = run
         self.now = run.now
         """The moment of the decision."""
-        self.alarm = alarm
+        self.alarm: Call | None = None if alarm is None else alarm.call
         """The alarm that is the cause of this decision, or None."""
 
     @property
@@ -29,9 +29,9 @@ class View:
         return self._run.scenario.horizon
 
     @property
-    def alarms(self) -> list[Alarm]:
-        """All alarms so far."""
-        return self._run.alarms
+    def alarms(self) -> tuple[Call, ...]:
+        """All alarms so far; whether they were right is not for operators to see."""
+        return tuple(alarm.call for alarm in self._run.alarms)
 
     @property
     def triggers(self) -> frozenset[str]:
@@ -44,9 +44,9 @@ class View:
         return self._run.retrainings_open > 0
 
     @property
-    def retrainings(self) -> list[float]:
+    def retrainings(self) -> tuple[float, ...]:
         """Moments at which retrainings were asked for."""
-        return self._run.requested
+        return tuple(self._run.requested)
 
     @property
     def in_service_since(self) -> float:
@@ -87,8 +87,7 @@ class View:
     @property
     def retraining_price(self) -> float:
         """Price of a retraining in which nothing fails."""
-        pipeline = self._run.scenario.pipeline
-        return pipeline.cost.total + (pipeline.learning.factor("cost") - 1.0) * pipeline.cost.compute
+        return self._run.scenario.pipeline.price
 
     @property
     def memory(self) -> dict[str, Any]:
@@ -103,5 +102,7 @@ class View:
 
     @property
     def best_dates(self) -> NDArray[np.float64]:
-        """Dates of the cheapest plan for the world to come: for the oracle only."""
+        """Dates of the cheapest plan for the world to come. Raises AttributeError for all but the oracle."""
+        if not self._run.policy.knows_the_future:
+            raise AttributeError("best_dates is for the oracle only: a policy cannot know the world to come")
         return self._run.best_dates

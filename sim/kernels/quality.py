@@ -81,20 +81,21 @@ def best_dates(
     floor: float,
     window: float,
     worth: Array,
-    reference: float,
     price: float,
     lag: float,
     duration: float,
-    learned: NDArray[np.int64],
+    learned_features: Array,
+    learned_concept: Array,
     step: int,
 ) -> NDArray[np.int64]:
     """Windows at whose start to ask for a retraining so that staleness plus price is least.
 
     Backward dynamic programme over requests at every `step`-th window start, for a world that is known and trainings
-    that take `duration` days, learn the state of window learned[k] (windows,) when asked for in window k and never
-    fail. worth (windows,): money per unit of accuracy in a window; weights (slices,); price: of a retraining;
-    lag: days by which a version's age runs ahead; other arguments as in `accuracy_windows`. O(windows^2) at
-    worst; a path stops when its staleness alone passes the best known plan, as staleness below 0 is not expected.
+    that take `duration` days and never fail. learned_features (slices or 1, windows, features) and learned_concept
+    (slices or 1, windows): what a training asked for at the start of each window knows; the version of time 0 knows
+    the first row. worth (windows,): money per unit of accuracy in a window; weights (slices,); price: of a
+    retraining; lag: days by which a version's age runs ahead; other arguments as in `accuracy_windows`.
+    O(windows^2) at worst; a path stops when what it lost alone passes the best known plan.
     """
     windows = worth.shape[0]
     whole = int(np.floor(duration / window + 1e-9))
@@ -105,32 +106,44 @@ def best_dates(
     epochs = (windows + step - 1) // step
     value = np.zeros(epochs)
     following = np.full(epochs, -1, np.int64)
+    fresh = np.empty(weights.shape[0])
+    fading = np.exp(-decay * window)
+    # No version is better than a fresh one: counted from there no loss is below 0, and the best plan is the same.
+    ceiling = 0.0
+    for s in range(weights.shape[0]):
+        ceiling += weights[s] * min(max(initial[s], floor), 1.0)
     for k in range(epochs - 1, -1, -1):
         asked = k * step
         # The version in service at time 0 needs no training and no price: it is the path of epoch 0.
         live = asked + whole if k > 0 else 0
         fraction = part if k > 0 else 0.0
         origin = max(asked * window - lag, 0.0) if k > 0 else 0.0
-        seen = learned[asked] if k > 0 else 0
         best = np.inf
         choice = -1
         lost_so_far = 0.0
+        for s in range(weights.shape[0]):
+            age = max(live * window - origin, 0.0)
+            fresh[s] = initial[s] * mean_decay(decay[s], age, age + window)
         for m in range(live, windows):
             accuracy = 0.0
             for s in range(weights.shape[0]):
                 place = s if features.shape[0] > 1 else 0
-                a = initial[s]
-                if decay[s] > 0.0:
-                    a = initial[s] * mean_decay(decay[s], max(m * window - origin, 0.0), (m + 1) * window - origin)
+                # From one whole window to the next the mean of an exponential falls by a constant factor.
+                a = fresh[s]
+                fresh[s] *= fading[s]
                 for j in range(sensitivity.shape[0]):
-                    shift = features[place, m, j] - features[place, seen, j]
+                    shift = features[place, m, j] - learned_features[place, asked, j]
                     a -= sensitivity[j] * shift * shift
-                a -= concept_sensitivity * abs(concept[place, m] - concept[place, seen])
+                a -= concept_sensitivity * abs(concept[place, m] - learned_concept[place, asked])
                 accuracy += weights[s] * min(max(a, floor), 1.0)
-            loss = worth[m] * (reference - accuracy)
+            loss = worth[m] * (ceiling - accuracy)
             # A new version goes live `part` of a window after a window starts.
             asked_next = m - whole
-            if asked_next > asked and asked_next % step == 0 and (asked_next - asked >= busy or k == 0):
+            if (
+                asked_next > asked
+                and (step == 1 or asked_next % step == 0)
+                and (asked_next - asked >= busy or k == 0)
+            ):
                 n = asked_next // step
                 total = lost_so_far + part * loss + price + value[n]
                 if total < best:

@@ -13,7 +13,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import bdtr
 
-from analysis import economics
+from analysis import economics, experiment_economics, monitoring_economics, serving_economics
 from analysis.economics import FRAUD_DETECTION, Retention
 
 # One valid call of every public function; the tests of ranges and of arrays walk this table.
@@ -44,7 +44,6 @@ CALLS: dict[str, dict[str, Any]] = {
     "skew_cost": {"error_rate": 0.01, "queries_per_day": 1e6, "cost_per_error_usd": 0.1, "days": 365.0},
     "automation_break_even": {"build_hours": 80.0, "manual_hours_per_week": 4.0},
     "silent_failure_loss": LOSS,
-    "mean_silent_failure_loss": LOSS,
     "samples_to_tell_apart": {"p0": 0.95, "p1": 0.9, "alpha": 0.05, "power": 0.8},
     "ab_sample_size": {"baseline": 0.05, "delta": 0.02, "alpha": 0.05, "power": 0.8},
     "ab_detectable_difference": {
@@ -96,12 +95,15 @@ def evaluate(function: str, **changed: Any) -> Any:
 
 
 def test_the_table_of_calls_has_every_public_function():
+    modules = (economics, experiment_economics, monitoring_economics, serving_economics)
     public = {
         name
-        for name, function in inspect.getmembers(economics, inspect.isfunction)
-        if function.__module__ == economics.__name__ and not name.startswith("_")
+        for module in modules
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
     }
     assert public == set(CALLS) | NOT_ELEMENTWISE
+    assert public == {name for name in economics.__all__ if inspect.isfunction(getattr(economics, name))}
 
 
 @pytest.mark.parametrize(("function", "argument"), ARGUMENTS)
@@ -182,13 +184,14 @@ def test_staleness_limits():
 
 INTERVALS = st.floats(1e-6, 1e6)
 DECAYS = st.floats(0.0, 1e3) | st.floats(1e-18, 1e-3)
+TINY = 1e-300  # USD; numbers near the smallest float have few digits left
 
 
 @given(INTERVALS, INTERVALS, DECAYS)
 def test_staleness_cost_rises_and_is_convex(a, b, decay):
     left, right = sorted((a, b))
     low, middle, high = evaluate("staleness_cost", interval=[left, (left + right) / 2, right], decay=decay)
-    slack = 1e-12 * high
+    slack = 1e-12 * high + TINY
     assert 0 <= low <= high + slack
     assert middle <= (low + high) / 2 + slack
 
@@ -199,7 +202,7 @@ def test_staleness_is_bounded_by_the_tangent_and_by_all_that_is_at_stake(interva
     tangent = economics.linear_staleness_cost_rate(
         interval, queries_per_day=1e6, value=0.5, drop_per_day=0.95 * decay
     )
-    assert rate <= min(tangent, 475_000) * (1 + 1e-12)
+    assert rate <= min(tangent, 475_000) * (1 + 1e-12) + TINY
 
 
 def test_for_short_intervals_the_tangent_is_the_staleness():
@@ -342,12 +345,6 @@ def test_first_day_below_at_the_edges():
 
 
 # ---------------------------------------------------------------- detection and experiments
-
-
-def test_uniform_onset_loses_half_of_the_worst():
-    onsets = (np.arange(1000) + 0.5) / 1000 * 28.0
-    losses = evaluate("silent_failure_loss", detection_days=28.0 - onsets)
-    assert evaluate("mean_silent_failure_loss") == pytest.approx(losses.mean(), rel=1e-12)
 
 
 @pytest.mark.parametrize(("p0", "p1"), [(0.95, 0.90), (0.95, 0.93), (0.80, 0.75), (0.97, 0.90)])

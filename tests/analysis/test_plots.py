@@ -295,6 +295,8 @@ def test_timelines_share_axes_and_title_each_row(rotting: list[Any]):
     assert len(rows) == 3
     assert len({ax.get_ylim() for ax in rows}) == len({ax.get_xlim() for ax in rows}) == 1
     assert rows[0].get_xlim() == (0.0, 365.0)
+    assert rows[0].get_shared_x_axes().joined(rows[0], rows[2])
+    assert rows[0].get_shared_y_axes().joined(rows[0], rows[2])
     assert [ax.get_title(loc="left").split(":")[0] for ax in rows] == ["never", "scheduled", "triggered"]
     for ax, result in zip(rows, rotting, strict=True):
         title = ax.get_title(loc="left")
@@ -423,12 +425,17 @@ def test_one_replication_has_no_interval():
 
 def test_gains_are_stacked_to_the_left(comparison: SimpleNamespace):
     def gain(runs: pd.DataFrame) -> None:
-        runs["cost[staleness]"] -= 1.5 * runs["cost[staleness]"]
+        runs["cost[staleness]"] *= -0.5
+        runs["cost[deployment]"] *= -1.0
 
     ax = plot_costs(changed(comparison, gain))
-    stale, *rest = bars_of(ax)
-    assert all(patch.get_x() == 0.0 and patch.get_width() < 0.0 for patch in stale.patches)
-    assert all(patch.get_x() >= 0.0 for bar in rest for patch in bar.patches)
+    bars = {bar.get_label(): bar.patches[POLICIES.index("oracle")] for bar in bars_of(ax)}
+    # A negative width reaches from x to the left.
+    assert bars["staleness"].get_x() == 0.0
+    assert bars["deployment"].get_x() == pytest.approx(bars["staleness"].get_width())
+    assert bars["deployment"].get_width() < 0.0
+    assert bars["retrain compute"].get_x() == 0.0
+    assert bars["validation"].get_x() == pytest.approx(bars["retrain compute"].get_width())
     assert ax.get_xlim()[0] < 0.0
 
 

@@ -405,7 +405,7 @@ class PlainMonitor:
             met = self.cusum > monitor.level
             self.cusum = 0.0 if met else self.cusum
             return met
-        return score > monitor.level
+        return score > monitor.level + SLACK
 
     reference = math.nan
 
@@ -555,7 +555,8 @@ class PlainDataPlane:
         batches = world.labels
         for j in range(self.windows):
             for i in range(int(batches.first[j]), int(batches.first[j + 1])):
-                self.arriving[j].append((int(batches.identity[i]), int(batches.window[i]), float(batches.count[i])))
+                whole = float(int(batches.count[i]))
+                self.arriving[j].append((int(batches.identity[i]), int(batches.window[i]), whole))
         self.watches: list[PlainMonitor] = [
             (LabelMonitor if watch.monitor.needs_labels else FeatureMonitor)(watch.monitor, self)
             for watch in watches

@@ -96,7 +96,7 @@ def test_jumps_come_as_a_poisson_process():
 def test_jump_sizes_have_the_compound_law_and_hit_all_features_at_once():
     rate, mean, sd = 2.0, 0.4, 0.8
     component = {"kind": "jumps", "rate": f"{rate}/d", "mean": mean, "sd": sd}
-    steps = np.diff(features(component, features=50, horizon="500d"), axis=0, prepend=0.0)
+    steps = np.diff(features(component, features=50, horizon="5000d"), axis=0, prepend=0.0)
     hit = np.abs(steps) > 1e-12
     assert np.array_equal(hit.all(axis=1), hit.any(axis=1))
     assert 0 < hit[:, 0].mean() < 1

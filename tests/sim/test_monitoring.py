@@ -102,11 +102,14 @@ def test_the_reference_is_a_sample_too_and_each_model_learns_its_own():
     assert result.summary["deployments"] == windows - 1
     assert within_binomial(int((score_of(result) > threshold).sum()), windows, alpha)
     fixed = watched(monitor, features=1, window="1h", horizon=f"{windows}h", traffic={"rate": "1M/d"})
-    assert not within_binomial(int((score_of(fixed) > threshold).sum()), windows, alpha), "one reference for all"
+    assert not within_binomial(int((score_of(fixed) > threshold).sum()), windows, alpha), (
+        "one reference for all"
+    )
 
 
 @pytest.mark.parametrize(
-    ("window", "rows", "pooled"), [("1d", 500, 500), ("4d", 500, 2000), ("1d", 10**6, 1000), ("4d", None, 4000)]
+    ("window", "rows", "pooled"),
+    [("1d", 500, 500), ("4d", 500, 2000), ("1d", 10**6, 1000), ("4d", None, 4000)],
 )
 def test_a_trailing_window_pools_its_rows(window, rows, pooled):
     monitor = psi(window=window, cadence=window, rows=rows, reference_rows=10**8, features=["x1"])
@@ -120,7 +123,10 @@ def test_a_trailing_window_pools_its_rows(window, rows, pooled):
 
 def test_features_draw_their_noise_apart_and_monitors_too():
     worst, mean = psi(name="worst", rows=200), psi(name="mean", rows=200, aggregate="mean")
-    first, second = psi(name="first", rows=200, features=["x1"]), psi(name="second", rows=200, features=["x1"])
+    first, second = (
+        psi(name="first", rows=200, features=["x1"]),
+        psi(name="second", rows=200, features=["x1"]),
+    )
     result = sim.run(scenario(worst, mean, first, second, horizon="400d"), "never")
     assert abs(np.corrcoef(result.scores["first"], result.scores["second"])[0, 1]) < 5 / math.sqrt(400)
     assert result.scores["worst"].mean() > 1.3 * result.scores["mean"].mean()
@@ -287,6 +293,14 @@ def test_a_limit_of_rows_makes_the_reading_noisier():
     few = watched(accuracy(rows=200), quality=STILL, horizon="1000d").measured
     assert np.array_equal(few * 200, np.round(few * 200))
     assert few.var() / all_rows.var() == pytest.approx(5, rel=5 * math.sqrt(4 / 1000))
+
+
+@pytest.mark.parametrize("rows", [2, 7, 50])
+def test_a_limit_of_rows_is_used_up_and_not_exceeded(rows):
+    # about four batches of 250 labels arrive each day, from four different days
+    labels = {"delay": {"kind": "uniform", "low": "0d", "high": "4d"}, "cost": "$1/label"}
+    costs = watched(accuracy(rows=rows), labels=labels, horizon="200d").costs
+    assert rows * 0.95 <= costs["labelling"] / 200 <= rows
 
 
 def test_a_slice_is_watched_on_its_own_labels():

@@ -65,11 +65,9 @@ def cheapest(world: World) -> tuple[float, tuple[float, ...]]:
     starts = [number * system.window for number in range(1, system.windows)]
     plans = (plan for size in range(len(starts) + 1) for plan in itertools.combinations(starts, size))
     lasting = expected_duration(system) - 1e-9
-    return min(
-        (sim.run(system, On(plan), world.seed, replication=world.replication, world=world).ledger.total(), plan)
-        for plan in plans
-        if all(later - earlier >= lasting for earlier, later in itertools.pairwise(plan))
-    )
+    apart = (p for p in plans if all(later - earlier >= lasting for earlier, later in itertools.pairwise(p)))
+    place = {"seed": world.seed, "replication": world.replication, "world": world}
+    return min((sim.run(system, On(plan), **place).ledger.total(), plan) for plan in apart)
 
 
 EXPONENTIAL = {"kind": "exponential", "initial_accuracy": 0.9, "decay": "8%/d"}

@@ -269,11 +269,15 @@ def test_votes_are_for_alarms_and_not_for_the_schedule():
     policy = Votes(Hybrid(7.0), 2)
     assert policy.decide(view(7.0)).retrain
     mine = alarm("psi", 7.0)
-    assert policy.decide(view(7.0, alarm=mine, alarms=[mine])).retrain, "a lone alarm must not cancel the date"
+    assert policy.decide(view(7.0, alarm=mine, alarms=[mine])).retrain, (
+        "a lone alarm must not cancel the date"
+    )
 
 
 def test_votes_in_a_run():
-    accuracy, psi = (asked(sim.run(scenario(**WATCHED), f"triggered:{c}"))[0] for c in ("accuracy<-0.1", "psi>0.2"))
+    accuracy, psi = (
+        asked(sim.run(scenario(**WATCHED), f"triggered:{c}"))[0] for c in ("accuracy<-0.1", "psi>0.2")
+    )
     assert accuracy != psi
     assert asked(sim.run(scenario(**WATCHED), "triggered"))[0] == min(accuracy, psi)
     assert asked(sim.run(scenario(**WATCHED), "triggered+votes=2"))[0] == max(accuracy, psi)
@@ -323,7 +327,7 @@ class Diary(Policy):
     def decide(self, view: sim.View) -> Decision:
         self.entries.append((view.now, view.alarm.monitor if view.alarm else None, view.retraining))
         coming = min((wake for wake in self.wakes if wake > view.now), default=math.inf)
-        return Decision(view.now in self.retrain and not view.retrainings[-1:] == [view.now], coming)
+        return Decision(view.now in self.retrain and view.retrainings[-1:] != [view.now], coming)
 
 
 def test_a_policy_is_asked_at_the_start_when_it_wakes_at_alarms_and_after_retrainings():
@@ -331,7 +335,9 @@ def test_a_policy_is_asked_at_the_start_when_it_wakes_at_alarms_and_after_retrai
     system = scenario(
         horizon="20d",
         pipeline={"stages": INSTANT | {"training": "3d"}},
-        triggers=[{"metric": "accuracy", "sampling": "none", "threshold": 0.06, "window": "1d", "cooldown": "30d"}],
+        triggers=[
+            {"metric": "accuracy", "sampling": "none", "threshold": 0.06, "window": "1d", "cooldown": "30d"}
+        ],
     )
     sim.run(system, diary)
     assert diary.entries == [
@@ -352,7 +358,9 @@ def test_a_later_wish_replaces_an_appointment():
     changing = Changing()
     system = scenario(
         horizon="20d",
-        triggers=[{"metric": "accuracy", "sampling": "none", "threshold": 0.02, "window": "1d", "cooldown": "30d"}],
+        triggers=[
+            {"metric": "accuracy", "sampling": "none", "threshold": 0.02, "window": "1d", "cooldown": "30d"}
+        ],
     )
     sim.run(system, changing)
     assert [(time, monitor) for time, monitor, _ in changing.entries] == [(0.0, None), (3.0, "accuracy")]
@@ -387,7 +395,8 @@ class Looking(Policy):
         self.seen = {name: getattr(view, name) for name in names}
         self.seen["validation"] = view.validation_accuracy
         self.seen["readings"] = view.readings("accuracy")
-        self.seen["unknown"] = pytest.raises(KeyError, view.readings, "acuracy")
+        with pytest.raises(KeyError, match="one of: accuracy"):
+            view.readings("acuracy")
         return Decision()
 
 
@@ -413,4 +422,3 @@ def test_the_view_shows_what_operators_know():
     ages = np.arange(5, 15) + 0.5 - origin
     expected = seen["validation"] - 0.9 * np.exp(-0.01 * ages)
     assert seen["readings"].scores == pytest.approx(expected, abs=1e-5)
-    assert "one of: accuracy" in str(seen["unknown"].value)

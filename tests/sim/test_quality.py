@@ -107,7 +107,9 @@ def test_luck_of_a_training_shifts_the_accuracy():
     for kind in (DEGRADATION, EXPONENTIAL):
         _, quality = setting(quality=kind)
         plain, lucky = (quality.train(quality.initial(), 5.0, 1.0, luck, 1) for luck in (0.0, -0.02))
-        difference = accuracy(quality, lucky, since=5.0, first=20) - accuracy(quality, plain, since=5.0, first=20)
+        difference = accuracy(quality, lucky, since=5.0, first=20) - accuracy(
+            quality, plain, since=5.0, first=20
+        )
         assert difference[0, 20:] == pytest.approx(-0.02, abs=1e-12)
 
 
@@ -136,7 +138,9 @@ def test_slices_that_drift_alike_share_one_state():
 @pytest.mark.parametrize("decay", [1e-14, 1e-6, 0.02, 3.0])
 @pytest.mark.parametrize(("since", "until"), [(0.0, 0.25), (3.0, 3.001), (0.0, 40.0)])
 def test_mean_decay_is_the_integral(decay, since, until):
-    expected, _ = quad(lambda age: math.exp(-decay * age), since, until, epsabs=1e-14, epsrel=1e-13, limit=200)
+    expected, _ = quad(
+        lambda age: math.exp(-decay * age), since, until, epsabs=1e-14, epsrel=1e-13, limit=200
+    )
     assert mean_decay(decay, since, until) == pytest.approx(expected / (until - since), rel=1e-12)
 
 
@@ -302,7 +306,9 @@ def test_the_first_row_serves_from_the_first_period_on():
     assert found.tolist() == np.repeat(MATRIX[0][1:], 20).tolist()
 
 
-@pytest.mark.parametrize(("cut", "row"), [(0.0, 0), (4.9, 0), (5.0, 1), (9.99, 1), (10.0, 2), (15.0, 3), (20, 3)])
+@pytest.mark.parametrize(
+    ("cut", "row"), [(0.0, 0), (4.9, 0), (5.0, 1), (9.99, 1), (10.0, 2), (15.0, 3), (20, 3)]
+)
 def test_a_model_has_seen_the_periods_that_are_complete_at_its_cut(cut, row):
     quality = recorded()
     version = trained(quality, cut)

@@ -18,7 +18,13 @@ from scenarios.schema import Scenario
 from sim import Decision, Policy
 from sim.retraining import expected_duration, expected_price
 
-STAGES = {"data_validation": "1h", "training": "10h", "evaluation": "2h", "registration": "30min", "deployment": "3h"}
+STAGES = {
+    "data_validation": "1h",
+    "training": "10h",
+    "evaluation": "2h",
+    "registration": "30min",
+    "deployment": "3h",
+}
 INSTANT = dict.fromkeys(STAGES, "0h")
 PRICES = {"compute": "$100", "validation": "$20", "deployment": "$7", "risk": "$3"}
 
@@ -75,7 +81,9 @@ def test_the_stages_run_one_after_the_other_and_the_old_model_serves_until_the_e
     assert accuracy[2] == pytest.approx(0.9 * mean * math.exp(-0.02))
     assert accuracy[4] == pytest.approx(0.9 * mean * math.exp(-0.01)), "its age counts from the data cut"
     part = 16.5 / 24
-    shared = (math.exp(-0.03) - math.exp(-0.01 * (3 + part)) + math.exp(-0.01 * part) - math.exp(-0.01)) / 0.01
+    shared = (
+        math.exp(-0.03) - math.exp(-0.01 * (3 + part)) + math.exp(-0.01 * part) - math.exp(-0.01)
+    ) / 0.01
     assert accuracy[3] == pytest.approx(0.9 * shared, rel=1e-12)
 
 
@@ -192,18 +200,29 @@ def accepted_share(candidate: float, champion: float, rows: int, margin: float) 
 )
 def test_the_gate_errs_as_often_as_two_binomials_say(loss, decay, margin):
     rows, trials = 300, 250
+    bad = {"probability": 1, "loss": loss}
     system = scenario(
-        {"stages": INSTANT, "gate": {"holdout": rows, "margin": margin}, "bad_training": {"probability": 1, "loss": loss}},
+        {"stages": INSTANT, "gate": {"holdout": rows, "margin": margin}, "bad_training": bad},
         quality={"kind": "exponential", "initial_accuracy": 0.9, "decay": f"{decay!r}/d"},
         horizon="4d",
-    )  # fmt: skip
+    )
     champion, candidate = 0.9 * math.exp(-3 * decay), 0.9 - loss
     passed = sum(
-        int(sim.run(system, Asking(3.0), replication=number).summary["deployments"]) for number in range(trials)
+        int(sim.run(system, Asking(3.0), replication=number).summary["deployments"])
+        for number in range(trials)
     )
     chance = accepted_share(candidate, champion, rows, margin)
     assert 0.01 < chance < 0.99
     assert share_within(passed, trials, chance)
+
+
+@pytest.mark.parametrize(("decay", "margin"), [("0/d", 0.0), ("1000/d", 1.0)])
+def test_a_margin_that_is_just_met_is_enough(decay, margin):
+    # the fresh model is always right, and the champion always (or, after a day, never): no luck is left
+    quality = {"kind": "exponential", "initial_accuracy": 1.0, "decay": decay}
+    gate = {"holdout": 7, "margin": margin}
+    result = sim.run(scenario({"stages": INSTANT, "gate": gate}, quality=quality), Asking(3.0))
+    assert result.summary["deployments"] == 1
 
 
 def test_a_large_holdout_rejects_what_is_worse_and_its_price_is_spent():
@@ -291,7 +310,10 @@ def test_a_failed_retraining_makes_room_for_the_next():
 # ---------------------------------------------------------------- what a candidate has learned
 
 
-@pytest.mark.parametrize(("delay", "lag"), [("0h", 0.0), ("5d", 5.0), ({"kind": "exponential", "mean": "2d"}, 2 * math.log(2))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("delay", "lag"),
+    [("0h", 0.0), ("5d", 5.0), ({"kind": "exponential", "mean": "2d"}, 2 * math.log(2))],
+)
 def test_the_data_cut_lags_by_the_median_label_delay(delay, lag):
     result = sim.run(scenario({"stages": INSTANT}, labels={"delay": delay}), Asking(3.0, 20.0))
     assert [c.version.cut for c in result.champions] == pytest.approx([0.0, max(3.0 - lag, 0.0), 20.0 - lag])

@@ -109,7 +109,8 @@ def incremental_direction(replications: int = 40, seed: int = 0) -> dict[str, An
     more_accurate = [
         policy
         for policy in rivals
-        if mean_interval(found.values(policy, "mean_accuracy") - found.values("never", "mean_accuracy")).low > 0.0
+        if mean_interval(found.values(policy, "mean_accuracy") - found.values("never", "mean_accuracy")).low
+        > 0.0
     ]
     return _row(
         "With incremental learning no policy beats never retraining",

@@ -181,9 +181,9 @@ class Scenario(Component):
         for number, component in enumerate(self.drift):
             _known(f"drift[{number}].features", component.features, features)
             _known(f"drift[{number}].slice", component.slice, slices)
-        _unique("monitors and triggers", [m.label for m in (*self.monitors, *self.triggers)])
         for group in ("monitors", "triggers"):
             monitors: list[Monitor] = getattr(self, group)
+            _unique(group, [monitor.label for monitor in monitors])
             for number, monitor in enumerate(monitors):
                 self._check_monitor(f"{group}[{number}]", monitor)
         for number, policy in enumerate(self.policies):

@@ -227,5 +227,14 @@ class Run:
 
 
 def _once(monitors: list[Monitor]) -> list[Monitor]:
-    """Monitors without those whose name is there already."""
-    return list({monitor.label: monitor for monitor in reversed(monitors)}.values())[::-1]
+    """Monitors with names of their own; one that is there twice, with the same fields, is watched once."""
+    named: dict[str, Monitor] = {}
+    for monitor in monitors:
+        if named.get(monitor.label) == monitor:
+            continue
+        name, number = monitor.label, 1
+        while name in named:
+            number += 1
+            name = f"{monitor.label}#{number}"
+        named[name] = monitor if number == 1 else monitor.model_copy(update={"name": name})
+    return list(named.values())

@@ -66,7 +66,8 @@ def _recorded_dates(
         row = quality.row(max(time - world.training_lag, 0.0))
         lost = worth * (scenario.loss_reference - quality.matrix[row, quality.columns])
         # A version goes live within a window: the loss up to there is in proportion.
-        so_far = np.concatenate(([0.0], np.cumsum(lost)))
+        # Periods up to the model's own are not recorded, and not asked for.
+        so_far = np.concatenate(([0.0], np.cumsum(np.nan_to_num(lost))))
         reached = np.interp(np.append(0.0, until), np.arange(scenario.windows + 1), so_far)
         loss[version] = np.diff(reached)
     return asked[cheapest_succession(loss, price, tie=1e-12 * float(worth.sum()))]

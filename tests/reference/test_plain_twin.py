@@ -71,8 +71,9 @@ def differences(fast: Result, plain: Result) -> list[str]:
     compared = np.ones(len(fast.requests), dtype=bool)
     if "score of a shared window" in OPEN:
         compared[shared_windows(fast)] = False
-    measured = {"measured accuracy": (fast.measured, plain.measured)}
-    for name, (a, b) in measured | {n: (fast.scores[n], plain.scores[n]) for n in fast.scores}.items():
+    series = {"measured accuracy": (fast.measured, plain.measured)}
+    series |= {f"score {name}": (fast.scores[name], plain.scores[name]) for name in fast.scores}
+    for name, (a, b) in series.items():
         same = np.isclose(a, b, rtol=0.0, atol=1e-9, equal_nan=True) | ~compared
         if not same.all():
             window = int(np.argmin(same))

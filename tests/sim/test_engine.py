@@ -260,7 +260,7 @@ def test_all_policies_meet_the_same_world():
     reference = World(scenario, 7, 3)
     for policy in POLICIES:
         world = World(scenario, 7, 3)
-        result = sim.run(scenario, policy, world=world)
+        result = sim.run(scenario, policy, 7, replication=3, world=world)
         assert np.array_equal(result.requests, reference.requests), policy
         for mine, expected in (
             (world.state().features, reference.state().features),

@@ -16,7 +16,7 @@ import sim
 from scenarios.loader import ScenarioError, validate_mapping
 from scenarios.schema import Scenario
 from sim import Decision, Policy
-from sim.retraining import expected_duration, expected_price
+from sim.retraining import expected_duration
 
 STAGES = {
     "data_validation": "1h",
@@ -110,10 +110,10 @@ def test_random_durations_follow_their_law_and_fit_between_start_and_deployment(
 
 def test_the_expected_duration_and_price():
     assert expected_duration(scenario()) == pytest.approx(16.5 / 24)
-    assert expected_price(scenario()) == 130.0
+    assert scenario().pipeline.price == 130.0
     warm = scenario({"learning": {"mode": "warm_start"}})
     assert expected_duration(warm) == pytest.approx((6.5 + 0.3 * 10) / 24)
-    assert expected_price(warm) == pytest.approx(60.0)
+    assert warm.pipeline.price == pytest.approx(60.0)
 
 
 # ---------------------------------------------------------------- failures and retries

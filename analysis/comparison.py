@@ -223,7 +223,7 @@ def compare(
         raise ValueError(f"precision: got {precision}, expected a fraction such as 0.05")
     if replications is not None and replications < 1:
         raise ValueError(f"replications: got {replications}, expected at least 1")
-    entrants, intervals = _entrants(scenario, policies, seed)
+    entrants, intervals = _entrants(scenario, policies, seed, workers)
     notes = warnings_for(scenario, list(entrants.values()), replications)
     batches = _batches(replications, precision, max_replications)
     rows: list[dict[str, Any]] = []
@@ -286,7 +286,7 @@ def _row(name: str, result: Result) -> dict[str, Any]:
 
 
 def _entrants(
-    scenario: Scenario, policies: Sequence[AnyPolicy] | None, seed: int
+    scenario: Scenario, policies: Sequence[AnyPolicy] | None, seed: int, workers: int | None
 ) -> tuple[dict[str, Policy], dict[str, float]]:
     """Policies by name, with the baselines, and the tuned intervals."""
     wanted = list(scenario.policies if policies is None else policies)
@@ -300,7 +300,7 @@ def _entrants(
     for spec in specs:
         if spec.name in entrants:
             raise ValueError(f"policy {spec.name!r} is there twice, expected different names")
-        tuned = resolved(scenario, spec, seed)
+        tuned = resolved(scenario, spec, seed, workers)
         if isinstance(tuned, PolicySpec) and tuned is not spec:
             intervals[spec.name] = tuned.interval or 0.0
         entrants[spec.name] = policy_of(tuned) if isinstance(tuned, PolicySpec) else tuned

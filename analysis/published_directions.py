@@ -91,9 +91,10 @@ def timing_gain(scenario: Scenario, policy: str, replications: int, seed: int = 
     gains = np.empty(replications)
     for number in range(replications):
         world = World(scenario, seed, number)
-        reactive = run(scenario, policy, world=world).summary
-        interval = scenario.horizon / (reactive["retrains"] + 1.0)
-        plain = run(scenario, Scheduled(interval), world=world.unwatched()).summary
+        bare = world.unwatched()
+        reactive = run(scenario, policy, seed, replication=number, world=world).summary
+        period = Scheduled(scenario.horizon / (reactive["retrains"] + 1.0))
+        plain = run(bare.scenario, period, seed, replication=number, world=bare).summary
         gains[number] = reactive["mean_accuracy"] - plain["mean_accuracy"]
     return gains
 
@@ -130,7 +131,8 @@ def latency_direction(replications: int = 40, seed: int = 0) -> dict[str, Any]:
     return _row(
         "Training latency times budget halves the effective budget",
         "published_latency",
-        "one training at a time, requests evenly spaced, latency times budget twice the horizon; how many become models?",
+        "one training at a time, requests evenly spaced, latency times budget twice the horizon; "
+        "how many requests become models?",
         "share of the budget that became models in service",
         found.deployed,
         max(abs(found.deployed.low - 0.5), abs(found.deployed.high - 0.5)) <= tolerance,

@@ -451,11 +451,12 @@ def watches_of(monitors: list[Monitor], world: World) -> list[Watch]:
 
 def labels_used(watches: list[Watch]) -> float:
     """Labels that the monitors looked at; one that several of them saw is counted once."""
-    overall, slices = np.zeros(1), {}
+    overall = np.zeros(1)
+    slices: dict[int, Array] = {}
     for watch in watches:
         if isinstance(watch, LabelWatch):
             if watch.slice is None:
                 overall = np.maximum(overall, watch.count)
             else:
-                slices[watch.slice] = np.maximum(slices.get(watch.slice, 0.0), watch.count)
-    return float(np.maximum(overall, sum(slices.values())).sum())
+                slices[watch.slice] = np.maximum(slices.get(watch.slice, np.zeros(1)), watch.count)
+    return float(np.maximum(overall, sum(slices.values(), np.zeros(1))).sum())

@@ -1,7 +1,8 @@
 """The cheapest retraining dates for a known world: a bound on what any policy can reach.
 
 The plan is exact for trainings of the mean duration and price that never fail or err, which learn from scratch. It
-sees everything but the luck of the pipeline. Dates are window starts.
+sees everything but the luck of the pipeline and the answers of adversaries. Where models learn incrementally it is a
+guide only, and is dropped when never retraining is cheaper. Dates are window starts.
 """
 
 from __future__ import annotations
@@ -49,7 +50,19 @@ def best_dates(world: World, quality: Quality, state: State) -> NDArray[np.float
         concept,
         math.ceil(scenario.windows / MAX_EPOCHS),
     )
-    return np.asarray(windows * scenario.window, dtype=np.float64)
+    dates = np.asarray(windows * scenario.window, dtype=np.float64)
+    from_scratch = scenario.pipeline.learning.factor("regain") == 1.0 and not scenario.pipeline.learning.time_constant
+    return dates if from_scratch or pays(world, dates) else dates[:0]
+
+
+def pays(world: World, dates: NDArray[np.float64]) -> bool:
+    """Whether a plan is cheaper than never retraining: it may not be where models learn otherwise than planned."""
+    from sim.engine import Run
+    from sim.policies import Dates, Never
+
+    bare = world.unwatched()
+    planned, never = (Run(bare, policy).play().ledger.total() for policy in (Dates(dates), Never()))
+    return planned < never
 
 
 def _recorded_dates(
@@ -70,4 +83,5 @@ def _recorded_dates(
         so_far = np.concatenate(([0.0], np.cumsum(np.nan_to_num(lost))))
         reached = np.interp(np.append(0.0, until), np.arange(scenario.windows + 1), so_far)
         loss[version] = np.diff(reached)
-    return asked[cheapest_succession(loss, price, tie=1e-12 * float(worth.sum()))]
+    chosen = cheapest_succession(loss, price, tie=1e-12 * float(worth.sum()))
+    return np.asarray(asked[chosen], dtype=np.float64)

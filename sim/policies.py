@@ -192,6 +192,19 @@ class RandomDates(Policy):
         return _on_dates(view, dates, "random")
 
 
+class Dates(Policy):
+    """Retrain on given dates."""
+
+    def __init__(self, dates: NDArray[np.float64]) -> None:
+        """dates: days, sorted."""
+        self.dates = dates
+        self.name = f"dates:{len(dates)}"
+
+    def decide(self, view: View) -> Decision:
+        """Due on each date."""
+        return _on_dates(view, self.dates, "date")
+
+
 class Oracle(Policy):
     """Knows the world to come and retrains on the dates that cost least: a bound, not a candidate."""
 
@@ -200,8 +213,7 @@ class Oracle(Policy):
 
     def decide(self, view: View) -> Decision:
         """Follow the plan."""
-        dates = view.best_dates
-        return _on_dates(view, dates, "plan")
+        return _on_dates(view, view.best_dates, "plan")
 
 
 class Cooldown(Policy):

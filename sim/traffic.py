@@ -30,7 +30,7 @@ def expected_requests(scenario: Scenario) -> Array:
     """Mean number of requests of each window without bursts, shape (windows,)."""
     traffic, window = scenario.traffic, scenario.window
     times = np.asarray((np.arange(scenario.windows) + 0.5) * window, dtype=np.float64)
-    edges = np.arange(scenario.windows + 1) * window
+    edges = _edges(scenario)
     if traffic.recorded is not None:
         record = traffic.recorded
         assert record.values is not None  # read when the scenario was
@@ -46,6 +46,11 @@ def expected_requests(scenario: Scenario) -> Array:
         covered = _coverage(campaign.start, campaign.start + campaign.duration, edges)
         rate *= 1.0 + (campaign.factor - 1.0) * covered
     return rate * window
+
+
+def _edges(scenario: Scenario) -> Array:
+    """Starts of the windows and the end of the last one, days."""
+    return np.asarray(np.arange(scenario.windows + 1) * scenario.window, dtype=np.float64)
 
 
 def _cycle_mean(values: list[float], cycle: float, edges: Array) -> Array:
@@ -71,7 +76,7 @@ def _coverage(start: float, end: float, edges: Array) -> Array:
 
 def _burst_factor(bursts: Burst, scenario: Scenario, rng: np.random.Generator) -> Array:
     """Factor of each window; bursts that overlap are one crowd."""
-    edges = np.arange(scenario.windows + 1) * scenario.window
+    edges = _edges(scenario)
     covered = np.zeros(scenario.windows)
     onsets = np.sort(rng.random(rng.poisson(bursts.rate * scenario.horizon))) * scenario.horizon
     for onset in onsets:

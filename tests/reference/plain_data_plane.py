@@ -208,6 +208,8 @@ class PlainVersion:
     offset: float
     features: list[list[float]]
     concept: list[float]
+    data: list[list[float]]
+    """Mean state of the inputs it was trained on, by slice; what it knows when it learned all of it."""
     follows_from: int
     """First window after its data cut: an incremental learner follows its stream from there."""
     validation: float = math.nan
@@ -227,7 +229,8 @@ class PlainQuality:
         self.weights = self.scenario.slice_weights
 
     def initial(self) -> PlainVersion:
-        return PlainVersion(0, 0.0, 0.0, 0.0, self._features(0), self._concept(0), 0)
+        features = self._features(0)
+        return PlainVersion(0, 0.0, 0.0, 0.0, features, self._concept(0), features, 0)
 
     def train(
         self, champion: PlainVersion, cut: float, regain: float, offset: float, number: int
@@ -236,26 +239,28 @@ class PlainQuality:
         seen = self.window_at(cut)
         width = max(round(self.scenario.pipeline.training_window / self.window), 1)
         past = range(max(seen + 1 - width, 0), seen + 1)
-        features = [mean_rows([self._features(w)[s] for w in past]) for s in range(len(self.state.features))]
+        data = [mean_rows([self._features(w)[s] for w in past]) for s in range(len(self.state.features))]
         concept = mean_rows([self._concept(w) for w in past])
-        known_features, known_concept = self.known(champion, seen + 1)
+        known_features, known_concept = self.learned(champion, seen + 1)
         if self.scenario.labels is None:
             concept = known_concept
-        if self.form.kind != "recorded":
-            features = [blend(a, b, regain) for a, b in zip(known_features, features, strict=True)]
-            concept = blend(known_concept, concept, regain)
+        features = [blend(a, b, regain) for a, b in zip(known_features, data, strict=True)]
+        concept = blend(known_concept, concept, regain)
         origin = cut - (1.0 - regain) * max(cut - champion.origin, 0.0)
-        return PlainVersion(number, cut, origin, offset, features, concept, seen + 1)
+        return PlainVersion(number, cut, origin, offset, features, concept, data, seen + 1)
 
     def known(self, version: PlainVersion, window: int) -> tuple[list[list[float]], list[float]]:
         """What a version knows when it serves a window: its labels come late."""
+        return self.learned(version, window - round(self.world.training_lag / self.window))
+
+    def learned(self, version: PlainVersion, stop: int) -> tuple[list[list[float]], list[float]]:
+        """What a version knows from data of the windows before `stop`."""
         constant = self.scenario.pipeline.learning.time_constant
         if constant is None:
             return version.features, version.concept
         gain = 1.0 - math.exp(-self.window / constant)
-        lag = round(self.world.training_lag / self.window)
         features, concept = version.features, version.concept
-        for past in range(version.follows_from, min(window - lag, self.scenario.windows)):
+        for past in range(version.follows_from, min(stop, self.scenario.windows)):
             features = [blend(a, b, gain) for a, b in zip(features, self._features(past), strict=True)]
             if self.scenario.labels is not None:
                 concept = blend(concept, self._concept(past), gain)
@@ -342,6 +347,7 @@ class PlainChampion(NamedTuple):
     version: PlainVersion
     since: float
     first_full: int
+    fresh: list[float]
     fresh_accuracy: float
 
 
@@ -355,6 +361,8 @@ class PlainMonitor:
         width = monitor.window or max(7.0 if monitor.needs_labels else cadence, window)
         self.cadence, self.width = max(round(cadence / window), 1), max(round(width / window), 1)
         self.score = np.full(scenario.windows, np.nan)
+        staleness = monitor.rule == "staleness_cost"
+        self.limit = price_of_retraining(scenario) if staleness else monitor.level
         self.silent_until = -math.inf
         self.trailing: deque[Any] = deque(maxlen=self.width)
 
@@ -396,16 +404,16 @@ class PlainMonitor:
             requests = sum(self.plane.requests[since : window + 1])
             drop = 0.0 if math.isnan(score) else max(score, 0.0)
             self.lost += drop * requests * scenario.value_per_query_per_unit_accuracy
-            return self.lost >= price_of_retraining(scenario)
+            return self.lost >= self.limit
         if math.isnan(score):
             return False
         if monitor.rule == "cusum":
             error = math.sqrt(max(self.reference * (1.0 - self.reference), 1e-12) / size)
             self.cusum = max(0.0, self.cusum + score / error - monitor.allowance)
-            met = self.cusum > monitor.level
+            met = self.cusum > self.limit
             self.cusum = 0.0 if met else self.cusum
             return met
-        return score > monitor.level + SLACK
+        return score > self.limit + SLACK
 
     reference = math.nan
 
@@ -438,22 +446,33 @@ class LabelMonitor(PlainMonitor):
         super().reset(champion)
         self.reference = math.nan
         if self.monitor.reference == "validation":
-            validation = champion.version.validation
-            self.reference = champion.fresh_accuracy if math.isnan(validation) else validation
+            self.reference = self._validated(champion)
 
-    def labels_of(self, window: int) -> list[float]:
-        """Labels bought of each batch that arrives in a window, whoever served the requests."""
-        batches = self.plane.arriving[window]
+    def _validated(self, champion: PlainChampion) -> float:
+        """What the holdout said, of a slice its own part of the holdout; the truth where there was none."""
+        version, gate = champion.version, self.plane.scenario.pipeline.gate
+        if self.place is None:
+            return champion.fresh_accuracy if math.isnan(version.validation) else version.validation
+        true = champion.fresh[self.place]
+        rows = 0 if gate is None else round(gate.holdout * self.plane.quality.weights[self.place])
+        if version.number == 0 or rows == 0:
+            return true
+        noise = Noise(self.plane.world.key(f"holdout:{self.label}"), moment_number(version.cut))
+        return noise.binomial(rows, true) / rows
+
+    def labels_of(self, window: int) -> list[int]:
+        """Labels looked at of each batch that arrives in a window, whoever served the requests."""
         counts = []
-        for identity, _, count in batches:
-            number = count
+        for identity, _, count in self.plane.arriving[window]:
             if self.place is not None:
                 share = self.plane.quality.weights[self.place]
-                number = float(Noise(self.slice_key, identity).binomial(int(count), share))
-            if self.monitor.rows is not None:
-                number = min(number, max(float(self.monitor.rows // len(batches)), 1.0))
-            counts.append(number)
-        return counts
+                count = Noise(self.slice_key, identity).binomial(count, share)
+            counts.append(count)
+        arriving, limit = sum(counts), self.monitor.rows
+        if limit is None or arriving <= limit:
+            return counts
+        running = [sum(counts[:i]) * limit // arriving for i in range(len(counts) + 1)]
+        return [after - before for before, after in zip(running, running[1:], strict=False)]
 
     def observe(self, window: int) -> tuple[float, float]:
         labels, correct = 0.0, 0.0
@@ -468,7 +487,7 @@ class LabelMonitor(PlainMonitor):
             if self.monitor.sampling == "none":
                 correct += number * chance
             else:
-                correct += Noise(self.key, identity).binomial(int(number), chance)
+                correct += Noise(self.key, identity).binomial(number, chance)
         return labels, correct
 
     def look(self) -> tuple[float, float]:
@@ -529,7 +548,7 @@ class FeatureMonitor(PlainMonitor):
     def _shifts(self, window: int) -> list[float]:
         """Mean of each series over all slices, counted from the training data, in its standard deviations."""
         quality = self.plane.quality
-        now, learned = quality._features(window), self.champion.version.features
+        now, learned = quality._features(window), self.champion.version.data
         weights = quality.weights if len(now) > 1 else (1.0,)
         shift = [
             sum(w * (now[s][j] - learned[s][j]) for s, w in enumerate(weights)) for j in self.columns
@@ -551,12 +570,13 @@ class PlainDataPlane:
         self.world, self.scenario, self.window = world, world.scenario, world.scenario.window
         self.windows = self.scenario.windows
         self.requests = [float(number) for number in world.requests]
-        self.arriving: list[list[tuple[int, int, float]]] = [[] for _ in range(self.windows)]
+        self.arriving: list[list[tuple[int, int, int]]] = [[] for _ in range(self.windows)]
         batches = world.labels
         for j in range(self.windows):
             for i in range(int(batches.first[j]), int(batches.first[j + 1])):
-                whole = float(int(batches.count[i]))
-                self.arriving[j].append((int(batches.identity[i]), int(batches.window[i]), whole))
+                assert float(batches.count[i]).is_integer()
+                batch = int(batches.identity[i]), int(batches.window[i]), int(batches.count[i])
+                self.arriving[j].append(batch)
         self.watches: list[PlainMonitor] = [
             (LabelMonitor if watch.monitor.needs_labels else FeatureMonitor)(watch.monitor, self)
             for watch in watches
@@ -584,9 +604,9 @@ class PlainDataPlane:
     def go_live(self, version: PlainVersion, now: float) -> None:
         """Put a version into service; it serves alone from the first window that starts from now on."""
         window = min(int(now / self.window + SLACK), self.windows - 1)
-        fresh = self.quality.mean(self.quality.accuracy(version, window, now, now))
+        fresh = self.quality.accuracy(version, window, now, now)
         first_full = math.ceil(now / self.window - SLACK)
-        self.champions.append(PlainChampion(version, now, first_full, fresh))
+        self.champions.append(PlainChampion(version, now, first_full, fresh, self.quality.mean(fresh)))
         for monitor in self.watches:
             monitor.reset(self.champion)
 
@@ -624,10 +644,20 @@ class PlainDataPlane:
         short = scenario.loss_reference - self.quality.mean(self.served[window])
         run.ledger.post("staleness", worth * short)
         run.ledger.post("monitoring", sum(m.monitor.cost for m in self.watches) * self.window)
-        bought = [m.labels_of(window) for m in self.watches if isinstance(m, LabelMonitor)]
-        if bought and scenario.labels is not None:
-            number = sum(max(of_batch) for of_batch in zip(*bought, strict=True))
-            run.ledger.post("labelling", number * scenario.labels.cost)
+        if scenario.labels is not None:
+            run.ledger.post("labelling", self._labels_bought(window) * scenario.labels.cost)
+
+    def _labels_bought(self, window: int) -> int:
+        """Labels that any monitor looked at; a label that two of them looked at is bought once."""
+        total = 0
+        watches = [(m.place, m.labels_of(window)) for m in self.watches if isinstance(m, LabelMonitor)]
+        for number in range(len(self.arriving[window])):
+            seen: dict[int | None, int] = {}
+            for place, counts in watches:
+                seen[place] = max(seen.get(place, 0), counts[number])
+            overall = seen.pop(None, 0)
+            total += max(overall, sum(seen.values()))
+        return total
 
     def _call(
         self, run: PlainRun, window: int, calling: list[PlainMonitor], champion: PlainChampion
@@ -637,9 +667,11 @@ class PlainDataPlane:
         if self.champion is not champion:
             return
         monitor.silent_until = run.now + monitor.monitor.cooldown
-        fallen = champion.fresh_accuracy - self.quality.mean(self.served[window])
-        true = fallen >= self.scenario.material_drop
-        alarm = Alarm(run.now, monitor.label, float(monitor.score[window]), monitor.monitor.level, true)
+        fallen = [a - b for a, b in zip(champion.fresh, self.served[window], strict=True)]
+        place = monitor.place if isinstance(monitor, LabelMonitor) else None
+        drop = self.quality.mean(fallen) if place is None else fallen[place]
+        true = drop >= self.scenario.material_drop
+        alarm = Alarm(run.now, monitor.label, float(monitor.score[window]), monitor.limit, true)
         run.alarms.append(alarm)
         run.record("alarm" if true else "false alarm", alarm.monitor, f"score {alarm.score:.4g}")
         run.consult(alarm)

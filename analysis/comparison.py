@@ -26,15 +26,7 @@ from scenarios.schema import Scenario
 from scenarios.units import DAYS_PER_YEAR
 from sim.engine import run
 from sim.ledger import CATEGORIES
-from sim.policies import (
-    Continuous,
-    Never,
-    Oracle,
-    Policy,
-    RandomDates,
-    Scheduled,
-    policy_of,
-)
+from sim.policies import Oracle, PlannedPolicy, Policy, RandomDates, policy_of
 from sim.record import Result, versions
 from sim.world import World
 
@@ -43,9 +35,6 @@ FIRST_BATCH = 10
 MAX_REPLICATIONS = 1000
 TWIN = "random~"
 """Prefix of the random twin of a policy."""
-PLANNED = (Never, Scheduled, Continuous, RandomDates, Oracle)
-"""Policies that do not react, and so have no twin."""
-
 AnyPolicy = str | PolicySpec | Policy
 
 
@@ -263,7 +252,7 @@ def replicate(
     for name, policy in entrants.items():
         result = _play(bare if isinstance(policy, Oracle) else world, policy)
         rows.append(_row(name, result))
-        if not isinstance(policy, PLANNED):
+        if not isinstance(policy, PlannedPolicy):
             twin = _play(bare, RandomDates(int(result.summary["retrains"])))
             for category in ("monitoring", "labelling"):
                 twin.ledger.post(category, float(result.costs[category]))

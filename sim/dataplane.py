@@ -16,7 +16,7 @@ from sim.world import World
 
 BLOCK = 256
 """Windows computed in one go, at most."""
-LOOKAHEAD = 8
+LOOKAHEAD = 24
 """Windows computed beyond the next event: most events change nothing, and a deployment wastes only these."""
 _TIME_SLACK = 1e-9
 
@@ -52,7 +52,7 @@ class DataPlane:
         if self.champions:
             self._carried = self._served_until(now, window, part)
         self.scanned = min(window, self.windows)
-        fresh = self._accuracy_at(version, now, min(window, self.windows - 1))
+        fresh = self._accuracy(version, now, now, min(window, self.windows - 1))
         first_full = window + (1 if part > 0.0 else 0)
         champion = Champion(version, now, window, first_full, fresh, float(self.weights @ fresh))
         self.champions.append(champion)
@@ -122,11 +122,11 @@ class DataPlane:
         since = max(self.champion.since, window * self.window)
         share = (now - since) / self.window
         carried = self._carried if self.champion.since > window * self.window else 0.0
-        row = np.zeros((len(self.weights), window + 1))
-        self.quality.fill(self.champion.version, since, now, window, window + 1, row)
-        return np.asarray(carried + share * row[:, window])
+        served = self._accuracy(self.champion.version, since, now, window)
+        return np.asarray(carried + share * served)
 
-    def _accuracy_at(self, version: Version, now: float, window: int) -> NDArray[np.float64]:
-        row = np.zeros((len(self.weights), window + 1))
-        self.quality.fill(version, now, now, window, window + 1, row)
-        return row[:, window]
+    def _accuracy(self, version: Version, since: float, until: float, window: int) -> NDArray[np.float64]:
+        """Mean accuracy of each slice within a part of one window, (slices,)."""
+        column = np.empty((len(self.weights), 1))
+        self.quality.fill(version, since, until, window, window + 1, column, base=window)
+        return column[:, 0]

@@ -21,7 +21,7 @@ from sim.dataplane import DataPlane
 from sim.ledger import Ledger
 from sim.monitoring import Alarm, LabelWatch, Watch, labels_used, watches_of
 from sim.oracle import best_dates
-from sim.policies import Decision, Policy, policy_of
+from sim.policies import Decision, Never, Policy, policy_of
 from sim.quality import quality_of
 from sim.record import Event, Result
 from sim.retraining import retraining
@@ -63,7 +63,7 @@ def run(
 def resolve_policy(policy: str | PolicySpec | Policy | None) -> Policy:
     """A policy object from any of its forms."""
     if policy is None:
-        return Policy()
+        return Never()
     if isinstance(policy, str):
         policy = parse_policy(policy)
     return policy_of(policy) if isinstance(policy, PolicySpec) else policy

@@ -39,13 +39,16 @@ class Decision:
 
 
 class Policy:
-    """Base of all policies; it never retrains."""
+    """Base of all policies; it heeds the scenario's triggers and never retrains."""
 
     name = "never"
     knows_the_future = False
 
     def monitors(self, scenario: Scenario) -> list[Monitor]:
-        """Monitors whose alarms and readings it needs; the scenario's triggers unless it has its own."""
+        """Monitors whose alarms and readings it needs; the scenario's triggers unless it says otherwise.
+
+        The scenario's `monitors` are watched in any case.
+        """
         return list(scenario.triggers)
 
     def decide(self, view: View) -> Decision:
@@ -53,11 +56,19 @@ class Policy:
         return Decision()
 
 
-class Never(Policy):
+class PlannedPolicy(Policy):
+    """Base of the policies that do not react: they need no triggers and so pay for none."""
+
+    def monitors(self, scenario: Scenario) -> list[Monitor]:
+        """None."""
+        return []
+
+
+class Never(PlannedPolicy):
     """Let the model rot."""
 
 
-class Scheduled(Policy):
+class Scheduled(PlannedPolicy):
     """Retrain at fixed intervals, whatever the monitors say."""
 
     def __init__(self, interval: float) -> None:
@@ -112,7 +123,7 @@ class Hybrid(Policy):
         return Decision(due.retrain or heard.retrain, due.wake, due.reason if due.retrain else heard.reason)
 
 
-class Continuous(Policy):
+class Continuous(PlannedPolicy):
     """Small incremental updates at a steady cadence."""
 
     def __init__(self, cadence: float) -> None:
@@ -139,9 +150,8 @@ class CostAware(Policy):
         self.name = "cost-aware"
 
     def monitors(self, scenario: Scenario) -> list[Monitor]:
-        """The scenario's triggers, and an accuracy monitor of a day where there is none."""
-        monitors = list(scenario.triggers)
-        return [*monitors, *self._own(scenario)]
+        """A copy of the scenario's accuracy monitor (or a plain one), pooled over one look only."""
+        return self._own(scenario)
 
     def decide(self, view: View) -> Decision:
         """Compare the loss of the next moment with the average of the cycle."""
@@ -172,11 +182,10 @@ class CostAware(Policy):
         look = self.cadence or base.cadence or 1.0
         look = max(math.ceil(look / scenario.window - _TIME_SLACK), 1) * scenario.window
         update = {"name": self._label, "window": look, "cadence": look, "threshold": 1.0, "rule": "threshold"}
-        update["cost"] = 0.0  # the scenario's monitor is paid for already
         return [base.model_copy(update=update)]
 
 
-class RandomDates(Policy):
+class RandomDates(PlannedPolicy):
     """Retrain at random moments: the yardstick of a trigger that has as many retrainings."""
 
     def __init__(self, retrains: int, name: str = "") -> None:
@@ -192,7 +201,7 @@ class RandomDates(Policy):
         return _on_dates(view, dates, "random")
 
 
-class Dates(Policy):
+class Dates(PlannedPolicy):
     """Retrain on given dates."""
 
     def __init__(self, dates: NDArray[np.float64]) -> None:
@@ -205,7 +214,7 @@ class Dates(Policy):
         return _on_dates(view, self.dates, "date")
 
 
-class Oracle(Policy):
+class Oracle(PlannedPolicy):
     """Knows the world to come and retrains on the dates that cost least: a bound, not a candidate."""
 
     name = "oracle"

@@ -59,8 +59,13 @@ class Quality(Protocol):
     def train(self, champion: Version, cut: float, regain: float, offset: float, number: int) -> Version:
         """A candidate trained at data cut `cut`, going a share `regain` of the way from the champion's state."""
 
-    def fill(self, version: Version, since: float, until: float, first: int, stop: int, out: Array) -> None:
-        """Write the mean accuracy of windows first..stop-1 within [since, until] days into out (slices, windows)."""
+    def fill(
+        self, version: Version, since: float, until: float, first: int, stop: int, out: Array, base: int = 0
+    ) -> None:
+        """Write the mean accuracy of windows first..stop-1 within [since, until] days into out.
+
+        out: (slices, windows), its first column is window `base`.
+        """
 
     def at(self, version: Version, time: float) -> float:
         """Accuracy at a moment (days), all slices together; NaN where it is not defined."""
@@ -126,7 +131,9 @@ class StateQuality:
             Version(number, cut, origin, features, concept, seen + 1, offset, data)
         )
 
-    def fill(self, version: Version, since: float, until: float, first: int, stop: int, out: Array) -> None:
+    def fill(
+        self, version: Version, since: float, until: float, first: int, stop: int, out: Array, base: int = 0
+    ) -> None:
         """Write the mean accuracy of windows first..stop-1 within [since, until] days into out."""
         accuracy_windows(
             self.state.features,
@@ -146,15 +153,16 @@ class StateQuality:
             until,
             first,
             stop,
+            base,
             out,
         )
 
     def at(self, version: Version, time: float) -> float:
         """Accuracy at a moment, all slices together; what was learned by then, on the data of that moment."""
         window = self.window_at(time)
-        row = np.zeros((len(self.weights), window + 1))
-        self.fill(version, time, time, window, window + 1, row)
-        return float(row[:, window] @ self.weights)
+        column = np.empty((len(self.weights), 1))
+        self.fill(version, time, time, window, window + 1, column, base=window)
+        return float(column[:, 0] @ self.weights)
 
     def window_at(self, time: float) -> int:
         """The window that ends at or holds `time`: the newest one with data by then."""
@@ -250,10 +258,12 @@ class MatrixQuality:
             )
         return self._version(number, cut, offset)
 
-    def fill(self, version: Version, since: float, until: float, first: int, stop: int, out: Array) -> None:
+    def fill(
+        self, version: Version, since: float, until: float, first: int, stop: int, out: Array, base: int = 0
+    ) -> None:
         """Write the recorded accuracy of windows first..stop-1 into out (1, windows)."""
         values = self.matrix[self.row(version.cut), self.columns[first:stop]] + version.offset
-        out[0, first:stop] = np.clip(values, 0.0, 1.0)
+        out[0, first - base : stop - base] = np.clip(values, 0.0, 1.0)
 
     def at(self, version: Version, time: float) -> float:
         """Not recorded: the holdout accuracy of a candidate is not in the matrix."""

@@ -42,9 +42,10 @@ def accuracy_windows(
     until: float,
     first: int,
     stop: int,
+    base: int,
     out: Array,
 ) -> None:
-    """Write the mean accuracy of windows first..stop-1 into out (slices, windows).
+    """Write the mean accuracy of windows first..stop-1 into out (slices, windows), whose first column is window `base`.
 
     features (slices or 1, windows, features) and concept (slices or 1, windows): state of the world; sensitivity
     (features,): accuracy per squared shift; initial, decay: (slices,). trained_features (slices or 1, rows,
@@ -66,7 +67,7 @@ def accuracy_windows(
                 shift = features[place, i, j] - trained_features[place, row, j]
                 lost += sensitivity[j] * shift * shift
             lost += concept_sensitivity * abs(concept[place, i] - trained_concept[place, row])
-            out[s, i] = min(max(value - lost, floor), 1.0)
+            out[s, i - base] = min(max(value - lost, floor), 1.0)
 
 
 @njit(cache=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -190,19 +192,31 @@ def test_another_seed_is_another_world(found):
     assert not np.isin(other.values("never", "total_cost"), found.values("never", "total_cost")).any()
 
 
-def test_common_random_numbers_narrow_differences(found):
-    """Two good schedules differ little where the drift is the same: less than a fifth of the variance is left.
+def test_common_random_numbers_narrow_differences():
+    """In crowded months every policy loses more: most of that cancels between two schedules of the same worlds.
 
-    At 25 in the population, 8 pairs would give less than 5 with a chance below 1e-3.
+    The reduction is about 30 here (1 if worlds were not shared); with 20 worlds it is below 5 with a chance under 1e-6,
+    and the correlation of unshared worlds reaches 2/3, a reduction of 3, with a chance under 1e-3.
     """
-    assert found.variance_reduction("scheduled:7d") >= 5.0 or found.baseline == "scheduled:7d"
-    weekly, tuned = (found.values(name, "annual_cost") for name in ("scheduled:7d", "scheduled:best"))
-    assert variance_reduction(weekly, tuned) >= 5.0
-    gap, single = (
-        found.difference("scheduled:7d", "scheduled:best"),
-        found.interval("scheduled:7d", "annual_cost"),
+    crowded = scenario(
+        quality={"kind": "exponential", "initial_accuracy": 0.9, "decay": "2%/d"},
+        traffic={"rate": "20k/d", "bursts": {"rate": "0.1/d", "factor": 5, "duration": "3d"}},
+        drift=[],
+        triggers=[],
+        monitors=[],
     )
-    assert gap.half_width < single.half_width
+    found = compare(crowded, ["scheduled:3d", "scheduled:4d"], replications=20, workers=1)
+    a, b = (found.values(name, "annual_cost") for name in ("scheduled:3d", "scheduled:4d"))
+    assert variance_reduction(a, b) >= 5.0
+    assert variance_reduction(a, np.roll(b, 1)) < 3.0
+    gap, single = (
+        found.difference("scheduled:3d", "scheduled:4d"),
+        found.interval("scheduled:3d", "annual_cost"),
+    )
+    assert gap.half_width < 0.5 * single.half_width
+    assert found.variance_reduction("never") == variance_reduction(
+        found.values("never", "annual_cost"), found.values(found.baseline, "annual_cost")
+    )
 
 
 # Twins and skill
@@ -337,8 +351,9 @@ def test_best_is_the_cheapest_candidate_and_never_the_oracle(found):
 
 @pytest.mark.parametrize("text", ["oracle+cooldown=1d", "oracle+budget=300/y"])
 def test_an_oracle_in_disguise_is_no_candidate(text):
-    found = compare(certain(), [text], replications=1, workers=1)
-    assert set(found.candidates) == {"never", "scheduled:best"}
+    with contextlib.suppress(ValueError):  # to refuse it is as good
+        found = compare(certain(), [text], replications=1, workers=1)
+        assert set(found.candidates) == {"never", "scheduled:best"}
 
 
 # Verdicts
@@ -395,14 +410,14 @@ def test_many_rivals_must_all_be_beaten(found):
 
 
 def test_precision_adds_replications_until_it_is_reached():
-    found = compare(scenario(), ["scheduled:7d"], precision=0.1, workers=1)
-    cost = found.interval(found.best, "annual_cost")
-    assert cost.half_width <= 0.1 * cost.mean
-    assert found.replications > FIRST_BATCH
+    found = compare(scenario(), [], precision=0.04, workers=1)
+    batches = [10, 15, 22, 33, 49, 73]
+    assert found.replications in batches[1:]
     assert not any("still wider" in text for text in found.warnings)
-    fewer = compare(scenario(), ["scheduled:7d"], replications=found.replications * 2 // 3, workers=1)
-    before = fewer.interval(fewer.best, "annual_cost")
-    assert before.half_width > 0.1 * before.mean
+    for count in batches[: batches.index(found.replications) + 1]:
+        part = replace(found, runs=found.runs[found.runs["replication"] < count])
+        cost = part.interval(part.best, "annual_cost")
+        assert (cost.half_width <= 0.04 * cost.mean) == (count == found.replications)
 
 
 def test_precision_is_the_same_as_so_many_replications():

@@ -112,8 +112,9 @@ def test_staleness_is_the_accuracy_short_of_the_reference_by_worth():
 
 def test_monitors_cost_by_the_day():
     monthly = 31 * 12 / 365 * 20
-    assert run("never").costs["monitoring"] == pytest.approx(monthly)
-    more = run("never", monitors=[{"metric": "accuracy", "cost": "$1/d"}])
+    assert run("never").costs["monitoring"] == 0.0, "who does not react needs no trigger"
+    assert run("triggered").costs["monitoring"] == pytest.approx(monthly)
+    more = run("triggered", monitors=[{"metric": "accuracy", "cost": "$1/d"}])
     assert more.costs["monitoring"] == pytest.approx(monthly + 20)
     assert run("triggered:accuracy<-0.02").costs["monitoring"] == 0.0, (
         "it does not use the scenario's trigger"

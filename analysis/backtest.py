@@ -63,12 +63,6 @@ __all__ = [
     "read_matrix",
 ]
 
-# Okabe and Ito's colours without yellow; 7, 5 and 12 repeat together only after 420 policies.
-COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h")
-LANE = 0.02  # of accuracy, between the rows of marks
-
 
 @dataclass(frozen=True, eq=False)
 class Replay:
@@ -152,34 +146,14 @@ class Backtest:
         )
 
     def plot(self, ax: Axes | None = None, policies: Sequence[str] | None = None) -> Axes:
-        """Accuracy per period of every policy, its retrainings as marks in a lane below the curves.
+        """Accuracy per period, one row a policy, its retrainings as marks in a lane below: see `plot_replays`.
 
         policies: names to draw, None for all. Returns the axes, shows nothing. Raises ValueError for a name
         that was not replayed.
         """
-        if ax is None:
-            import matplotlib.pyplot as plt
+        from analysis.plot_replays import plot_replays
 
-            _, ax = plt.subplots(figsize=(11, 6), layout="constrained")
-        drawn = self._chosen(policies)
-        served = self.problem.matrix.periods[1:]
-        low = float(min(replay.accuracy.min() for replay in drawn))
-        for i, replay in enumerate(drawn):
-            colour, dashes, marker = (kind[i % len(kind)] for kind in (COLOURS, DASHES, MARKERS))
-            label = f"{replay.name} ({_times(replay.retrains)})"
-            # The mark lies outside the line's data, so that the legend shows both as one.
-            (line,) = ax.plot(served, replay.accuracy, color=colour, linestyle=dashes, lw=1.3, label=label)
-            line.set(marker=marker, markevery=(served.size, 1), markersize=5)
-            lane = np.full(replay.retrains, low - LANE * (i + 1))
-            ax.plot(replay.retrained, lane, color=colour, linestyle="none", marker=marker, markersize=5)
-        ax.set_ylim(bottom=low - LANE * (len(drawn) + 1))
-        ax.set_yticks([tick for tick in ax.get_yticks() if low - LANE / 2 <= tick <= 1])
-        ax.set_xlabel("period of the accuracy matrix")
-        ax.set_ylabel("accuracy (fraction right)")
-        ax.set_title("Accuracy of the service; marks below: periods that begin with a new model")
-        ax.grid(alpha=0.3)
-        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize="small", handlelength=4)
-        return ax
+        return plot_replays(self._chosen(policies), self.problem.matrix.periods[1:], self.oracle, ax)
 
     def _chosen(self, policies: Sequence[str] | None) -> list[Replay]:
         by_name = {replay.name: replay for replay in self.replays}

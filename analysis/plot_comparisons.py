@@ -20,6 +20,7 @@ from analysis.plot_styles import (
     INK,
     Array,
     Style,
+    counted,
     inches_of,
     legend_below,
     mark_of,
@@ -74,7 +75,8 @@ class Compared(Protocol):
 def plot_costs(comparison: Compared, ax: Axes | None = None) -> Axes:
     """Mean annual cost of each policy, stacked by category, with the 95 % interval of the total.
 
-    The interval is Student's t over replications, none for a single one. A bar more than 5 times the median
+    The interval is Student's t over replications; a single one has none, nor have replications that all cost
+    the same. A bar more than 5 times the median
     is broken, and its interval written. Categories without any cost are left out. Returns the axes.
     """
     names, currency = comparison.names, comparison.scenario.currency
@@ -83,6 +85,7 @@ def plot_costs(comparison: Compared, ax: Axes | None = None) -> Axes:
     runs = comparison.runs.groupby("policy", sort=False)["annual_cost"]
     totals = [mean_interval(runs.get_group(name)) for name in names]
     mean, half = np.array([t.mean for t in totals]), np.array([t.half_width for t in totals])
+    half = np.full_like(half, math.nan) if _one_world(comparison) else half
     near = not_far(np.maximum(mean, 0.0))
     limit = 1.1 * max(float((mean + np.nan_to_num(half))[near].max()), 0.0) or 1.0
     bars = _stacked_bars(ax, parts)
@@ -120,21 +123,26 @@ def plot_differences(comparison: Compared, ax: Axes | None = None) -> Axes:
 
     Left of the zero line a policy is cheaper. What reaches more than 5 times as far as the median is an
     arrow at the edge, with its interval written. The right margin, about 1.8 inches beyond the axes, gives
-    every difference and the probability of being better. Returns the axes.
+    every difference and the probability of being better; where all replications cost the same, there is no
+    such probability and no interval. Returns the axes.
     """
     table, currency = comparison.differences(), comparison.scenario.currency
     names = [str(name) for name in table["policy"]]
     ax = ax or new_axes(8.0, 0.38 * len(names) + 1.3)
     styles = policy_style([*comparison.names, *names])
-    values = table[["mean", "ci_low", "ci_high"]].to_numpy(dtype=np.float64)
+    values = table[["mean", "ci_low", "ci_high"]].to_numpy(dtype=np.float64, copy=True)
+    one_world = _one_world(comparison)
+    if one_world:
+        values[:, 1:] = math.nan
     limits = _difference_limits(values)
     ax.axvline(0.0, color=INK, lw=1.0, zorder=1, gid="zero")
     written = [_signed(mean, currency) for mean in values[:, 0]]
     reach = 0.075 * max((len(text) for text in (*written, "difference")), default=0)
     for row, name in enumerate(names):
         _draw_difference(ax, row, values[row], limits, styles[name], currency)
-        _margin(ax, row, (written[row], _chance(float(table["p_better"].iloc[row]))), reach)
-    _margin(ax, -0.75, ("difference", "P(better)"), reach, GREY)
+        chance = "" if one_world else _chance(float(table["p_better"].iloc[row]))
+        _margin(ax, row, (written[row], chance), reach)
+    _margin(ax, -0.75, ("difference", "" if one_world else "P(better)"), reach, GREY)
     ax.set_xlim(*limits)
     _policy_rows(ax, names, styles)
     baseline = str(table["baseline"].iloc[0]) if len(table) else "the baseline"
@@ -222,6 +230,8 @@ def _draw_difference(
 def _margin(ax: Axes, row: float, texts: tuple[str, str], reach: float, colour: str = INK) -> None:
     """Two texts at the right of a row, the first `reach` inches wide whatever the size of the axes."""
     for text, inches in zip(texts, (reach + 0.2, reach + 0.95), strict=True):
+        if not text:
+            continue
         beside = ax.get_yaxis_transform() + ScaledTranslation(inches, 0.0, inches_of(ax))
         ax.text(
             1.0, row, text, transform=beside, ha="right", va="center", fontsize=8.5, color=colour,
@@ -230,8 +240,18 @@ def _margin(ax: Axes, row: float, texts: tuple[str, str], reach: float, colour: 
 
 
 def _title(comparison: Compared) -> str:
+    if _one_world(comparison):
+        return f"{comparison.scenario.title}: one world, nothing left to chance"
     number = comparison.runs["replication"].nunique()
-    return f"{comparison.scenario.title}, {number} replication{'' if number == 1 else 's'}"
+    return f"{comparison.scenario.title}, {counted(number, 'replication')}"
+
+
+def _one_world(comparison: Compared) -> bool:
+    """Whether several replications cost the same, as records do: such intervals say nothing about other worlds."""
+    runs = comparison.runs[comparison.runs["policy"].isin(comparison.names)]
+    costs = runs.groupby("policy")["annual_cost"]
+    spread = (costs.max() - costs.min()).max()
+    return runs["replication"].nunique() > 1 and bool(spread <= 1e-9 * runs["annual_cost"].abs().max())
 
 
 def _chance(probability: float) -> str:

@@ -24,6 +24,7 @@ from analysis.plot_styles import (
     RAIL_FILL,
     Array,
     Style,
+    counted,
     legend_below,
     new_axes,
     new_figure,
@@ -226,12 +227,12 @@ def _trigger_level(result: Result) -> tuple[Array, Array] | None:
 
 
 def _triggers(result: Result) -> Sequence[Monitor]:
-    """The policy's own conditions where its name has some, else the scenario's triggers."""
+    """The policy's own conditions where its name has some, else those of the scenario's triggers that were watched."""
     try:
         own = parse_policy(result.policy).triggers
     except ValueError:  # a policy that a user wrote
         own = None
-    return result.scenario.triggers if own is None else own
+    return [m for m in result.scenario.triggers if m.label in result.scores] if own is None else own
 
 
 def _times(result: Result, kind: str) -> Array:
@@ -241,8 +242,8 @@ def _times(result: Result, kind: str) -> Array:
 
 def _counts(summary: pd.Series) -> str:
     retrains, alarms, false = (int(summary[key]) for key in ("retrains", "alarms", "false_alarms"))
-    heard = f"{alarms:,} alarm{'' if alarms == 1 else 's'}" + (f" ({false:,} false)" if alarms else "")
-    return f"{retrains:,} retraining{'' if retrains == 1 else 's'}, {heard}"
+    heard = counted(alarms, "alarm") + (f" ({false:,} false)" if alarms else "")
+    return f"{counted(retrains, 'retraining')}, {heard}"
 
 
 def _run_legend(results: Sequence[Result], colour: str) -> list[Artist]:

@@ -179,6 +179,15 @@ def money_ticks(axis: Axis, currency: str) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, currency)))
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "retraining"), counted(1200, "retraining")
+    ('1 retraining', '1,200 retrainings')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def per_year(amount: float, currency: str) -> str:
     """Money per year as it is written in pictures: $5,809/y."""
     return f"{format_money(amount, currency)}/y"

@@ -1,4 +1,4 @@
-"""Pictures of runs and comparisons: what happened over time, what it cost, and who is cheaper.
+"""Pictures of runs, comparisons and backtests: what happened over time, what it cost, and who is cheaper.
 
 A function takes data and optional axes, draws on them and returns them; without axes it makes a figure of its
 own with an Agg canvas, so pyplot's state is never touched.
@@ -7,6 +7,7 @@ own with an Agg canvas, so pyplot's state is never touched.
 from __future__ import annotations
 
 from analysis.plot_comparisons import CATEGORIES, MORE_CATEGORIES, Compared, plot_costs, plot_differences
+from analysis.plot_replays import plot_replays
 from analysis.plot_runs import MANY, plot_run, plot_timelines
 from analysis.plot_styles import INK, Style, policy_style, save_figure
 
@@ -19,6 +20,7 @@ __all__ = [
     "Style",
     "plot_costs",
     "plot_differences",
+    "plot_replays",
     "plot_run",
     "plot_timelines",
     "policy_style",

@@ -349,7 +349,7 @@ def closed_forms() -> str:
         "exact T*": optimum,
         "simulated, minimised over the interval": float(found.x),
         "square-root law": root,
-        "`scheduled:best` in 365 d of 1 h windows": best_interval(fraud_without_noise(365.0, 1 / 24)),
+        "`scheduled:best` in 60 d of 1 h windows": best_interval(fraud_without_noise(60.0, 1 / 24)),
     }
     least = economics.minimal_cost_rate(**FRAUD)
     optima = [

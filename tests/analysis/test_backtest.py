@@ -8,18 +8,17 @@ import pickle
 import time
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from analysis.accuracy_matrix import read_psi, read_validation
+from analysis.accuracy_matrix import FloatArray, read_psi, read_validation
 from analysis.backtest import (
     Hybrid,
     Matrix,
@@ -33,6 +32,7 @@ from analysis.backtest import (
     parse_policy,
     read_matrix,
 )
+from analysis.plots import policy_style, save_figure
 from analysis.replay_policies import DEFAULT_POLICIES, FORMS
 from analysis.schedules import BestInterval
 
@@ -531,30 +531,99 @@ def test_verdict_names_a_policy_that_can_be_followed(electricity: Matrix) -> Non
     assert "better than" in backtest(electricity, [lucky]).verdict()
 
 
-def test_plot_draws_every_policy_and_its_retrainings(electricity: Matrix) -> None:
-    before = plt.get_fignums()
+def drawn(ax: Axes, gid: str) -> list[Line2D]:
+    return [line for line in ax.get_lines() if line.get_gid() == gid]
+
+
+def heights(ax: Axes, line: Line2D) -> FloatArray:
+    """Where a line lies within the axes, in their y data."""
+    in_axes = line.get_transform() + ax.transData.inverted()
+    return in_axes.transform(line.get_xydata())[:, 1]
+
+
+def test_plot_has_a_row_for_every_policy(electricity: Matrix) -> None:
     result = backtest(electricity)
     ax = result.plot()
     assert "accuracy" in ax.get_ylabel()
     assert "period" in ax.get_xlabel()
-    lines = ax.get_lines()
-    curves, marks = lines[::2], lines[1::2]
-    assert len(curves) == len(result.replays)
-    for curve, mark, replay in zip(curves, marks, result.replays, strict=True):
-        assert replay.name in str(curve.get_label())
+    rows = len(result.replays)
+    curves, marks = drawn(ax, "accuracy"), drawn(ax, "retrainings")
+    looks = policy_style(replay.name for replay in result.replays)
+    for row, (curve, mark, replay) in enumerate(zip(curves, marks, result.replays, strict=True)):
+        assert curve.get_label() == replay.name
+        np.testing.assert_array_equal(curve.get_xdata(), electricity.periods[1:])
         np.testing.assert_array_equal(curve.get_ydata(), replay.accuracy)
         np.testing.assert_array_equal(mark.get_xdata(), replay.retrained)
-        assert np.all(np.asarray(mark.get_ydata()) < min(r.accuracy.min() for r in result.replays))
-    # In grey only dashes and marks remain: no two alike.
-    assert len({(str(c.get_linestyle()), c.get_marker()) for c in curves}) == len(curves)
-    ax.figure.canvas.draw()
-    plt.close(ax.figure)
-    _, mine = plt.subplots()
+        assert curve.get_color() == mark.get_color() == looks[replay.name].colour
+        foot = rows - 1 - row
+        assert foot < heights(ax, mark).min(initial=foot + 0.5)
+        # Marks lie below the curve, both within the row of the policy.
+        assert heights(ax, mark).max(initial=foot) < heights(ax, curve).min()
+        assert heights(ax, curve).max() < foot + 1
+    # In grey only the places and the marks remain: no two alike.
+    assert len({(mark.get_marker(), mark.get_fillstyle()) for mark in marks}) == rows
+    texts = [text.get_text() for text in ax.texts]
+    for replay in result.replays:
+        assert f"{replay.name}: mean accuracy {replay.mean_accuracy:.3f}" in texts
+    assert "46 retrainings, cost 15.58" in texts
+
+
+def test_rows_of_a_plot_have_one_scale_and_its_ticks_are_accuracies(electricity: Matrix) -> None:
+    result = backtest(electricity)
+    ax = result.plot()
+    slopes = []
+    for curve in drawn(ax, "accuracy"):
+        slopes.append(np.ptp(heights(ax, curve)) / np.ptp(curve.get_ydata()))
+    np.testing.assert_allclose(slopes, slopes[0], rtol=1e-9)
+    # Accuracies read off the ticks of the first row are those of its policy.
+    count = len(ax.get_yticks()) // len(result.replays)
+    assert count >= 2
+    ticks, written = ax.get_yticks()[:count], [float(t.get_text()) for t in ax.get_yticklabels()[:count]]
+    slope, base = np.polyfit(ticks, written, 1)
+    read_off = base + slope * heights(ax, drawn(ax, "accuracy")[0])
+    np.testing.assert_allclose(read_off, result.replays[0].accuracy, atol=1e-9)
+
+
+def test_the_offline_optimum_is_in_every_other_row(electricity: Matrix) -> None:
+    result = backtest(electricity, ["never", "oracle", "scheduled:4"])
+    ax = result.plot()
+    optima = drawn(ax, "optimum")
+    assert len(optima) == 2
+    for line in optima:
+        np.testing.assert_array_equal(line.get_ydata(), result.oracle.accuracy)
+    legend = ax.get_legend()
+    assert legend is not None
+    assert len(legend.get_texts()) == 3
+    alone = result.plot(policies=["oracle"]).get_legend()
+    assert alone is not None
+    assert not any("optimum" in text.get_text() for text in alone.get_texts())
+
+
+def test_plot_of_some_policies_on_given_axes(electricity: Matrix) -> None:
+    result = backtest(electricity)
+    figure = Figure(layout="constrained")
+    mine = figure.subplots()
     assert result.plot(mine, policies=["never", "oracle"]) is mine
-    assert len(mine.get_lines()) == 4
+    assert [line.get_label() for line in drawn(mine, "accuracy")] == ["never", "oracle"]
+    assert figure.axes == [mine]
     with pytest.raises(ValueError, match="not replayed; one of: never"):
         result.plot(mine, policies=["nope"])
-    plt.close(mine.figure)
+
+
+def test_many_retrainings_are_ticks() -> None:
+    result = backtest(random_matrix(80, 0), ["scheduled:1", "scheduled:2"], random_schedules=2)
+    marks = drawn(result.plot(), "retrainings")
+    assert [line.get_marker() for line in marks] == ["|", "o"]
+    assert [len(line.get_xdata()) for line in marks] == [78, 39]
+
+
+def test_plots_are_files_of_the_same_bytes_and_pyplot_has_no_part_in_them(
+    electricity: Matrix, tmp_path: Path
+) -> None:
+    result = backtest(electricity, ["never", "scheduled:4"])
+    before = plt.get_fignums()
+    files = [save_figure(result.plot().figure, tmp_path / name) for name in ("a.png", "b.png")]
+    assert files[0].read_bytes() == files[1].read_bytes()
     assert plt.get_fignums() == before
 
 
@@ -562,7 +631,7 @@ def test_two_periods_leave_nothing_to_decide() -> None:
     result = backtest(random_matrix(2, 0))
     assert {r["retrains"] for r in result.rows()} == {0}
     assert {r["regret"] for r in result.rows()} == {0.0}
-    plt.close(result.plot().figure)
+    result.plot().figure.draw_without_rendering()
 
 
 def test_a_thousand_periods_take_a_second() -> None:

@@ -88,11 +88,12 @@ def rotting() -> list[Any]:
 
 @pytest.fixture(scope="module")
 def noisy() -> Any:
-    """A steady world with a nervous trigger: many false alarms."""
+    """A steady world with a nervous monitor: many false alarms."""
     scenario = scenarios.load("fraud_detection", horizon="60d").with_(
         quality__decay="0/d",
         drift=[],
-        triggers=[{"metric": "feature_drift_psi", "threshold": 0.022, "rows": 1000, "cooldown": "1h"}],
+        triggers=[],
+        monitors=[{"metric": "feature_drift_psi", "threshold": 0.022, "rows": 1000, "cooldown": "1h"}],
     )
     return sim.run(scenario, "never")
 
@@ -228,6 +229,11 @@ def test_trigger_level_of_a_policy_with_conditions_of_its_own(rotting: list[Any]
     assert artist(plot_run(sim.run(scenario, "triggered:cusum>5")), "trigger level") is None
 
 
+@pytest.mark.parametrize("name", ["never", "scheduled:90d", "oracle"])
+def test_no_trigger_level_where_nobody_watches(rotting: list[Any], name: str):
+    assert artist(plot_run(sim.run(rotting[0].scenario, name)), "trigger level") is None
+
+
 def test_a_users_own_policy_is_drawn_with_the_scenarios_triggers(rotting: list[Any]):
     class Moon(sim.Policy):
         name = OWN
@@ -238,7 +244,7 @@ def test_a_users_own_policy_is_drawn_with_the_scenarios_triggers(rotting: list[A
 
 
 def test_measured_accuracy_leaves_out_what_was_not_measured(comparison: SimpleNamespace):
-    result = sim.run(comparison.scenario, "scheduled:7d")
+    result = sim.run(comparison.scenario, "triggered")
     seen = result.timeline.dropna(subset="measured_accuracy")
     points = artist(plot_run(result), "measured accuracy")
     assert 0 < len(seen) < len(result.timeline)
@@ -421,6 +427,35 @@ def test_one_replication_has_no_interval():
     assert texts_of(ax) == ["$173,465/y", "$63,383/y"]
     gaps = texts_of(plot_differences(single))
     assert "+$110,082" in gaps
+
+
+def test_replications_that_all_cost_the_same_have_no_interval_and_no_chance(comparison: SimpleNamespace):
+    def record(runs: pd.DataFrame) -> None:
+        runs["annual_cost"] = runs.groupby("policy")["annual_cost"].transform("first")
+
+    certain = changed(comparison, record)
+    costs, gaps = plot_costs(certain), plot_differences(certain)
+    for ax in (costs, gaps):
+        assert ax.get_title().endswith(": one world, nothing left to chance")
+    assert not any("interval" in text for text in legend_of(costs))
+    assert not any("±" in text for text in texts_of(costs))
+    assert not any(isinstance(container, ErrorbarContainer) for container in gaps.containers)
+    written = texts_of(gaps)
+    assert "P(better)" not in written
+    assert not any(text in written for text in ("> 0.99", "< 0.01", "n/a", ""))
+    assert not any(" to " in text for text in written)
+    for mean in certain.differences()["mean"]:
+        assert ("+" if mean > 0 else "") + scenarios.units.format_money(mean) in written
+
+
+def test_chance_in_one_policy_alone_is_chance(comparison: SimpleNamespace):
+    def record(runs: pd.DataFrame) -> None:
+        fixed = runs["policy"] != "triggered"
+        runs.loc[fixed, "annual_cost"] = runs[fixed].groupby("policy")["annual_cost"].transform("first")
+
+    ax = plot_differences(changed(comparison, record))
+    assert ax.get_title().endswith(f"{REPLICATIONS} replications")
+    assert "P(better)" in texts_of(ax)
 
 
 def test_gains_are_stacked_to_the_left(comparison: SimpleNamespace):

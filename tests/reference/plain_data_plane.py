@@ -16,6 +16,7 @@ import math
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,7 +165,7 @@ def log_binomial(k: int, n: int, p: float) -> float:
 
 def bin_probabilities(shift: float, edges: list[float]) -> list[float]:
     below = [0.0, *(0.5 * math.erfc((shift - edge) / math.sqrt(2.0)) for edge in edges), 1.0]
-    return [max(high - low, 0.0) for low, high in zip(below, below[1:], strict=False)]
+    return [max(high - low, 0.0) for low, high in pairwise(below)]
 
 
 # ---------------------------------------------------------------- scores of counts against equal bins
@@ -278,7 +279,9 @@ class PlainQuality:
         for s in range(len(self.weights)):
             place = s if len(features) > 1 else 0
             initial, decay = self._slice(s)
-            value = initial * mean_decay(decay, since - version.origin, until - version.origin) + version.offset
+            value = (
+                initial * mean_decay(decay, since - version.origin, until - version.origin) + version.offset
+            )
             floor = 0.0
             if self.form.kind == "degradation":
                 floor = self.form.floor
@@ -472,7 +475,7 @@ class LabelMonitor(PlainMonitor):
         if limit is None or arriving <= limit:
             return counts
         running = [sum(counts[:i]) * limit // arriving for i in range(len(counts) + 1)]
-        return [after - before for before, after in zip(running, running[1:], strict=False)]
+        return [after - before for before, after in pairwise(running)]
 
     def observe(self, window: int) -> tuple[float, float]:
         labels, correct = 0.0, 0.0
@@ -507,7 +510,9 @@ class FeatureMonitor(PlainMonitor):
     def __init__(self, monitor: Monitor, plane: PlainDataPlane) -> None:
         super().__init__(monitor, plane)
         names = plane.scenario.feature_names
-        self.columns = [names.index(name) for name in (names if monitor.features == "all" else monitor.features)]
+        self.columns = [
+            names.index(name) for name in (names if monitor.features == "all" else monitor.features)
+        ]
         self.prediction = monitor.metric == "prediction_distribution_shift"
         self.series = 1 if self.prediction else len(self.columns)
         self.key = plane.world.key(f"rows:{self.label}")
@@ -550,9 +555,7 @@ class FeatureMonitor(PlainMonitor):
         quality = self.plane.quality
         now, learned = quality._features(window), self.champion.version.data
         weights = quality.weights if len(now) > 1 else (1.0,)
-        shift = [
-            sum(w * (now[s][j] - learned[s][j]) for s, w in enumerate(weights)) for j in self.columns
-        ]
+        shift = [sum(w * (now[s][j] - learned[s][j]) for s, w in enumerate(weights)) for j in self.columns]
         if not self.prediction:
             return shift
         importance = [self.plane.scenario.features[j].weight for j in self.columns]

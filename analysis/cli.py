@@ -23,7 +23,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Scenario = Annotated[str, typer.Argument(help="a library name (see `halflife list`) or a path to a YAML file")]
+Scenario = Annotated[
+    str, typer.Argument(help="a library name (see `halflife list`) or a path to a YAML file")
+]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document on stdout")]
 Seed = Annotated[int, typer.Option(help="seed of all randomness", min=0)]
 Out = Annotated[Path | None, typer.Option(help="folder for tables, data and pictures")]
@@ -33,7 +35,9 @@ Set = Annotated[
 ]
 Policies = Annotated[
     list[str] | None,
-    typer.Option("--policy", "-p", help="e.g. scheduled:7d, triggered:psi>0.2, hybrid:30d, file.py:Class; repeatable"),
+    typer.Option(
+        "--policy", "-p", help="e.g. scheduled:7d, triggered:psi>0.2, hybrid:30d, file.py:Class; repeatable"
+    ),
 ]
 
 
@@ -48,7 +52,11 @@ def user_errors() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
+        text = (
+            f"{error.filename}: {error.strerror}"
+            if isinstance(error, OSError) and error.strerror
+            else str(error)
+        )
         typer.echo(f"error: {text}", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
@@ -105,7 +113,9 @@ def show(scenario: Scenario, overrides: Set = None, json: Json = False) -> None:
     writer = YAML()
     writer.default_flow_style = None
     writer.dump(content, text)
-    typer.echo(f"{found.title}\n\n{found.story.strip()}\n\nQuestion: {found.question}\nSource: {found.source}\n")
+    typer.echo(
+        f"{found.title}\n\n{found.story.strip()}\n\nQuestion: {found.question}\nSource: {found.source}\n"
+    )
     typer.echo("Parameters that differ from the defaults (times in days, rates per day)\n")
     typer.echo(text.getvalue().rstrip())
 
@@ -200,7 +210,8 @@ def compare(
 def backtest(
     matrix: Annotated[Path, typer.Argument(help="CSV: training periods down, evaluation periods across")],
     policy: Annotated[
-        list[str] | None, typer.Option("--policy", "-p", help="e.g. scheduled:4, triggered:accuracy<-0.05; repeatable")
+        list[str] | None,
+        typer.Option("--policy", "-p", help="e.g. scheduled:4, triggered:accuracy<-0.05; repeatable"),
     ] = None,
     retrain_cost: Annotated[float, typer.Option(help="price of a retraining", min=0.0)] = 0.1,
     value_per_period: Annotated[

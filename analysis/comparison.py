@@ -224,9 +224,7 @@ def compare(
             ):
                 rows += of_world
                 step()
-            found = Comparison(
-                scenario, list(entrants), pd.DataFrame(rows), seed, entrants, intervals, notes
-            )
+            found = Comparison(scenario, list(entrants), pd.DataFrame(rows), seed, entrants, intervals, notes)
             if precision is not None and _is_precise(found, precision):
                 break
         else:
@@ -243,8 +241,8 @@ def replicate(
 ) -> list[dict[str, Any]]:
     """Play one world under every policy, and under the random twin of those that react.
 
-    The oracle and the twins need no monitors and run without them. A twin is charged for those of its policy, so that the
-    difference is the timing alone.
+    The oracle and the twins need no monitors and run without them. A twin is charged for those of its policy, so
+    that the difference is the timing alone.
     """
     world = World(scenario, seed, replication)
     bare = world.unwatched()

@@ -27,7 +27,9 @@ def load_policy(path: Path, name: str) -> Policy:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise ValueError(f"policy {path}:{name}: the file fails with {type(error).__name__}: {error}") from None
+        raise ValueError(
+            f"policy {path}:{name}: the file fails with {type(error).__name__}: {error}"
+        ) from None
     kinds = {
         key: kind
         for key, kind in vars(module).items()

@@ -110,7 +110,7 @@ def comparison_text(comparison: Comparison) -> str:
         label = f"{name} ({format_duration(interval)})" if interval else name
         shown[label] = {
             "cost/year": format_money(row["annual_cost"], currency),
-            "±95 %": format_money(row["half_width"], currency),
+            "±95 %": "none" if comparison.one_world else format_money(row["half_width"], currency),
             "regret": format_money(row["regret"], currency),
             "accuracy": f"{row['mean_accuracy']:.4f}",
             "retrains/y": f"{row['retrains_per_year']:.1f}",
@@ -127,6 +127,8 @@ def comparison_text(comparison: Comparison) -> str:
             "95 % high": format_money(row["ci_high"], currency),
             "P(better)": _optional(row["p_better"], ".3f"),
         }
+        if not comparison.one_world
+        else {"difference/year": format_money(row["mean"], currency)}
         for row in comparison.differences().to_dict("records")
     }
     return (
@@ -157,9 +159,13 @@ def run_text(result: Result, last_events: int = 20) -> str:
         "retrainings": {"": f"{summary['retrains']:.0f}"},
         "deployments": {"": f"{summary['deployments']:.0f}"},
         "alarms (false)": {"": f"{summary['alarms']:.0f} ({summary['false_alarms']:.0f})"},
-        "MTTD": {"": "none detected" if math.isnan(summary["mttd_hours"]) else f"{summary['mttd_hours']:.1f} h"},
+        "MTTD": {
+            "": "none detected" if math.isnan(summary["mttd_hours"]) else f"{summary['mttd_hours']:.1f} h"
+        },
     }
-    costs = {str(key): {"cost": format_money(value, currency)} for key, value in result.costs.items() if value}
+    costs = {
+        str(key): {"cost": format_money(value, currency)} for key, value in result.costs.items() if value
+    }
     events = [
         f"{event.time:10.3f} d  {event.kind:<20}{event.subject:<34}{event.details}".rstrip()
         for event in result.raw_events[-last_events:]
@@ -168,8 +174,7 @@ def run_text(result: Result, last_events: int = 20) -> str:
     more = f" (the last {last_events} of {len(result.raw_events)}; --out has them all)" if hidden > 0 else ""
     return (
         f"{result.scenario.title}: {result.policy}, replication {result.replication}\n\n"
-        f"{aligned(figures, '')}\n\n{aligned(costs, 'category')}\n\nEvents{more}\n\n"
-        + "\n".join(events)
+        f"{aligned(figures, '')}\n\n{aligned(costs, 'category')}\n\nEvents{more}\n\n" + "\n".join(events)
     )
 
 
@@ -242,7 +247,9 @@ def save_comparison(comparison: Comparison, folder: str | Path) -> list[Path]:
     files[0].write_text(json.dumps(comparison_document(comparison), indent=2) + "\n", encoding="utf-8")
     comparison.runs.to_parquet(files[1], index=False)
     comparison.table().to_csv(files[2], float_format="%.6g")
-    (home / "scenario.json").write_text(comparison.scenario.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (home / "scenario.json").write_text(
+        comparison.scenario.model_dump_json(indent=2) + "\n", encoding="utf-8"
+    )
     files.append(home / "scenario.json")
     figures = {
         "costs.png": whole_figure(plot_costs(comparison)),

@@ -46,7 +46,9 @@ def best_interval(
 
     def explore(intervals: Iterable[float]) -> float:
         new = [interval for interval in intervals if interval not in found]
-        tasks = [(bare, seed, FIRST_TUNING_WORLD + k, interval) for interval in new for k in range(replications)]
+        tasks = [
+            (bare, seed, FIRST_TUNING_WORLD + k, interval) for interval in new for k in range(replications)
+        ]
         costs = np.array(list(in_order(schedule_cost, tasks, workers))).reshape(len(new), replications)
         found.update(zip(new, costs.mean(axis=1).tolist(), strict=True))
         return min(found, key=lambda interval: (found[interval], -interval))
@@ -56,7 +58,9 @@ def best_interval(
         return explore(step * period for step in range(1, max(round(scenario.horizon / period), 1) + 1))
     shortest = max(scenario.window, expected_duration(scenario) / scenario.pipeline.capacity)
     best, interval = explore([scenario.horizon]), scenario.horizon / 2.0
-    while interval >= shortest and scenario.pipeline.price * (scenario.horizon / interval - 1.0) <= found[best]:
+    while (
+        interval >= shortest and scenario.pipeline.price * (scenario.horizon / interval - 1.0) <= found[best]
+    ):
         best = explore([interval])
         interval /= 2.0
     # A cost with several valleys (a world with seasons) hides some between two halvings.

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 
-def in_order(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], workers: int | None) -> Iterator[Any]:
+def in_order(
+    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], workers: int | None
+) -> Iterator[Any]:
     """Results of function(*task), one after the other as they come in order.
 
     workers: processes; all cores when None, this process when 1. Raises ValueError below 1.

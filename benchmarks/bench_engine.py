@@ -67,7 +67,9 @@ def model_year() -> list[tuple[str, float]]:
     for sampling in ("multinomial", "normal"):
         scenario = year(sampling)
         world = World(scenario)
-        rows.append((f"engine, {sampling} sampling, world at hand", best_time(lambda: sim.run(scenario, world=world))))  # noqa: B023
+        rows.append(
+            (f"engine, {sampling} sampling, world at hand", best_time(lambda: sim.run(scenario, world=world)))
+        )  # noqa: B023
         rows.append((f"engine, {sampling} sampling, world drawn too", best_time(lambda: sim.run(scenario))))  # noqa: B023
     features = World(year("none")).state().features[0]
     rows.append(("NumPy loop, all features in one call", best_time(lambda: numpy_year(features, False))))

@@ -95,11 +95,15 @@ class Monitor(Component):
         if self.metric != "slice_accuracy" and self.slice is not None:
             raise ValueError(f"slice can be given only with metric: slice_accuracy, not with {self.metric}")
         if self.rule == "staleness_cost" and self.metric != "accuracy":
-            raise ValueError("rule staleness_cost needs metric: accuracy, because money is lost with accuracy")
+            raise ValueError(
+                "rule staleness_cost needs metric: accuracy, because money is lost with accuracy"
+            )
         if self.rule == "cusum" and not labelled:
             raise ValueError("rule cusum needs an accuracy metric")
         if self.reference_rows < self.bins:
-            raise ValueError(f"reference_rows must be at least bins ({self.bins}), so that each bin has a row")
+            raise ValueError(
+                f"reference_rows must be at least bins ({self.bins}), so that each bin has a row"
+            )
         if labelled and self.features != "all":
             raise ValueError(f"features do not apply to metric {self.metric}")
         return self

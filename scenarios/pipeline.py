@@ -94,7 +94,9 @@ class Learning(Component):
         default=None, description="share of the way from the champion's to the new data that is learned"
     )
     cost: Annotated[Real, Field(ge=0)] | None = Field(default=None, description="factor on the compute price")
-    duration: Annotated[Real, Field(ge=0)] | None = Field(default=None, description="factor on the training time")
+    duration: Annotated[Real, Field(ge=0)] | None = Field(
+        default=None, description="factor on the training time"
+    )
     time_constant: PositiveDays | None = Field(
         default=None,
         description="incremental only: between retrainings the model follows its labelled stream, closing "
@@ -121,7 +123,9 @@ class Pipeline(Component):
     gate: Gate | None = Field(default=None, description="validation gate; every candidate passes when absent")
     learning: Learning = Learning()
     capacity: PositiveCount = Field(default=1, description="trainings that can run at the same time")
-    max_retries: Count = Field(default=2, description="further attempts at a failed stage; then it is given up")
+    max_retries: Count = Field(
+        default=2, description="further attempts at a failed stage; then it is given up"
+    )
     retry_delay: Days = Field(default=0.0, description="wait before another attempt")
     training_noise: Annotated[Real, Field(ge=0, le=0.5)] = Field(
         default=0.0, description="standard deviation of a new model's accuracy around what its data allow"

@@ -221,7 +221,9 @@ class Scenario(Component):
         if self.pipeline.learning.factor("regain") != 1.0:
             raise ValueError("pipeline.learning.regain must be 1 with recorded quality")
         if self.pipeline.gate is not None:
-            raise ValueError("pipeline.gate: recorded quality has no holdout to measure on, leave the gate out")
+            raise ValueError(
+                "pipeline.gate: recorded quality has no holdout to measure on, leave the gate out"
+            )
         for group in ("monitors", "triggers"):
             for number, monitor in enumerate(getattr(self, group)):
                 if monitor.needs_labels and monitor.reference == "validation":

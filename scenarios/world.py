@@ -27,7 +27,9 @@ class Slice(Component):
     name: str = Field(min_length=1, description="the name that drift components and monitors use")
     weight: Annotated[Fraction, Field(gt=0)] = Field(description="share of the requests")
     initial_accuracy: Accuracy | None = Field(default=None, description="when it differs from the model's")
-    decay: PerDay | None = Field(default=None, description="decay rate, when it differs (exponential quality)")
+    decay: PerDay | None = Field(
+        default=None, description="decay rate, when it differs (exponential quality)"
+    )
 
 
 class Degradation(Component):
@@ -101,7 +103,10 @@ class Traffic(Component):
         default=None, min_length=2, description="relative rate over the day, equal parts; scaled to mean 1"
     )
     weekly_profile: list[Annotated[Real, Field(ge=0)]] | None = Field(
-        default=None, min_length=7, max_length=7, description="relative rate of the seven days; scaled to mean 1"
+        default=None,
+        min_length=7,
+        max_length=7,
+        description="relative rate of the seven days; scaled to mean 1",
     )
     growth_per_year: Annotated[Real, Field(gt=-1)] = Field(
         default=0.0, description="0.2: a fifth more after a year, compounding"
@@ -127,7 +132,9 @@ class Labels(Component):
     delay: Duration = Field(
         default=Fixed(kind="fixed", value=0.0), description="from the request to its label"
     )
-    cost: MoneyPerItem = Field(default=0.0, description="price of a label that a monitor uses, e.g. '$0.10/label'")
+    cost: MoneyPerItem = Field(
+        default=0.0, description="price of a label that a monitor uses, e.g. '$0.10/label'"
+    )
 
 
 def none_from_word(value: Any) -> Any:

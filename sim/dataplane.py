@@ -24,7 +24,9 @@ _TIME_SLACK = 1e-9
 class DataPlane:
     """Accuracy per window and slice, and the watches, of one run."""
 
-    def __init__(self, world: World, quality: Quality, features: NDArray[np.float64], watches: list[Watch]) -> None:
+    def __init__(
+        self, world: World, quality: Quality, features: NDArray[np.float64], watches: list[Watch]
+    ) -> None:
         self.world = world
         self.quality = quality
         self.features = features

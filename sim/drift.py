@@ -67,7 +67,11 @@ def moved_columns(scenario: Scenario, component: kinds.DriftComponent) -> list[i
     if component.on == "concept":
         return [0]
     names = scenario.feature_names
-    return list(range(len(names))) if component.features == "all" else [names.index(n) for n in component.features]
+    return (
+        list(range(len(names)))
+        if component.features == "all"
+        else [names.index(n) for n in component.features]
+    )
 
 
 def moved_slices(scenario: Scenario, component: kinds.DriftComponent, slices: int) -> list[int]:
@@ -83,9 +87,7 @@ def add(state: State, component: kinds.DriftComponent, place: int, columns: list
         state.features[place][:, columns] += path
 
 
-def _path(
-    component: kinds.Drift, scenario: Scenario, columns: int, rng: np.random.Generator
-) -> Array:
+def _path(component: kinds.Drift, scenario: Scenario, columns: int, rng: np.random.Generator) -> Array:
     """Path (windows, columns) of one component."""
     window = scenario.window
     times = (np.arange(scenario.windows) + 0.5) * window
@@ -93,7 +95,8 @@ def _path(
     match component:
         case kinds.Ramp():
             stop = math.inf if component.stop is None else component.stop
-            return np.broadcast_to((component.rate * (np.clip(times, component.start, stop) - component.start))[:, None], shape)
+            elapsed = np.clip(times, component.start, stop) - component.start
+            return np.broadcast_to((component.rate * elapsed)[:, None], shape)
         case kinds.RandomWalk():
             steps = rng.standard_normal(shape) * (component.volatility * math.sqrt(window))
             steps[0] *= math.sqrt(0.5)
@@ -123,6 +126,8 @@ def _jumps(component: kinds.Jumps, window: float, shape: tuple[int, int], rng: n
     shocks = np.zeros(shape)
     hit = np.flatnonzero(counts)
     number = counts[hit][:, None]
-    shocks[hit] = component.mean * number + component.sd * np.sqrt(number) * rng.standard_normal((len(hit), shape[1]))
+    shocks[hit] = component.mean * number + component.sd * np.sqrt(number) * rng.standard_normal(
+        (len(hit), shape[1])
+    )
     fading_sum(shocks, 1.0 if component.recovery is None else math.exp(-window / component.recovery))
     return shocks

@@ -11,9 +11,7 @@ from scipy.special import ndtri
 
 from scenarios import distributions as law
 
-AnyDuration = (
-    law.Fixed | law.Exponential | law.Lognormal | law.Weibull | law.Uniform | law.Empirical
-)
+AnyDuration = law.Fixed | law.Exponential | law.Lognormal | law.Weibull | law.Uniform | law.Empirical
 _Z95 = float(ndtri(0.95))
 
 

@@ -159,7 +159,9 @@ class Run:
     def _set_wake(self, time: float) -> None:
         """Ask the policy again at `time`; an earlier appointment that it no longer wants lapses."""
         if math.isfinite(time) and time <= self.now:
-            raise ValueError(f"{self.policy.name}: asked to be woken at day {time}, which is not after {self.now}")
+            raise ValueError(
+                f"{self.policy.name}: asked to be woken at day {time}, which is not after {self.now}"
+            )
         if time == self._wake_at:
             return
         self._wake_at = time

@@ -287,7 +287,7 @@ class LabelWatch(Watch):
         super().rewind(window)
 
     def _validated(self, champion: Champion) -> float:
-        """Accuracy that validation measured; of a slice on its share of the holdout. True where nothing was measured."""
+        """Accuracy that validation measured, of a slice on its share of the holdout; true where nothing was."""
         gate = self.world.scenario.pipeline.gate
         if self.slice is None:
             measured = champion.version.validation

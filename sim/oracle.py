@@ -51,7 +51,9 @@ def best_dates(world: World, quality: Quality, state: State) -> NDArray[np.float
         math.ceil(scenario.windows / MAX_EPOCHS),
     )
     dates = np.asarray(windows * scenario.window, dtype=np.float64)
-    from_scratch = scenario.pipeline.learning.factor("regain") == 1.0 and not scenario.pipeline.learning.time_constant
+    from_scratch = (
+        scenario.pipeline.learning.factor("regain") == 1.0 and not scenario.pipeline.learning.time_constant
+    )
     return dates if from_scratch or pays(world, dates) else dates[:0]
 
 

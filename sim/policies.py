@@ -285,7 +285,9 @@ class Votes(Policy):
         if view.alarm is None or not wish.retrain or wish.reason != view.alarm.monitor:
             return wish
         since = max(view.now - self.within, view.in_service_since)
-        voters = {alarm.monitor for alarm in view.alarms if alarm.time >= since and alarm.monitor in view.triggers}
+        voters = {
+            alarm.monitor for alarm in view.alarms if alarm.time >= since and alarm.monitor in view.triggers
+        }
         return wish if len(voters) >= self.needed else Decision(wake=wish.wake, reason="votes")
 
 
@@ -317,7 +319,9 @@ def measured_alike(trigger: Monitor, scenario: Scenario) -> Monitor:
 def policy_of(spec: PolicySpec) -> Policy:
     """The policy that a specification means; `scheduled:best` must have been tuned before."""
     if spec.tuned:
-        raise ValueError("scheduled:best must be tuned first: analysis.compare does, sim.run takes an interval")
+        raise ValueError(
+            "scheduled:best must be tuned first: analysis.compare does, sim.run takes an interval"
+        )
     triggers = spec.triggers
     makers: dict[str, Any] = {
         "never": lambda: Never(),

@@ -125,11 +125,11 @@ class StateQuality:
             features = champion.features[:, row : row + 1] + regain * (
                 features - champion.features[:, row : row + 1]
             )
-            concept = champion.concept[:, row : row + 1] + regain * (concept - champion.concept[:, row : row + 1])
+            concept = champion.concept[:, row : row + 1] + regain * (
+                concept - champion.concept[:, row : row + 1]
+            )
         origin = cut - (1.0 - regain) * max(cut - champion.origin, 0.0)
-        return self._following(
-            Version(number, cut, origin, features, concept, seen + 1, offset, data)
-        )
+        return self._following(Version(number, cut, origin, features, concept, seen + 1, offset, data))
 
     def fill(
         self, version: Version, since: float, until: float, first: int, stop: int, out: Array, base: int = 0

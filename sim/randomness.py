@@ -15,9 +15,7 @@ import numpy as np
 
 def _sequence(seed: int, replication: int, name: str) -> np.random.SeedSequence:
     digest = hashlib.sha256(name.encode()).digest()
-    return np.random.SeedSequence(
-        entropy=seed, spawn_key=(replication, int.from_bytes(digest[:8], "little"))
-    )
+    return np.random.SeedSequence(entropy=seed, spawn_key=(replication, int.from_bytes(digest[:8], "little")))
 
 
 def stream(seed: int, replication: int, name: str) -> np.random.Generator:

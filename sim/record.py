@@ -78,7 +78,9 @@ class Result:
         total = self.ledger.total()
         delays = [d.detected - d.onset for d in self.detections if d.detected is not None]
         false = sum(not alarm.true for alarm in self.alarms)
-        accuracy = float(np.average(self._mean_accuracy, weights=self.requests)) if self.requests.any() else np.nan
+        accuracy = (
+            float(np.average(self._mean_accuracy, weights=self.requests)) if self.requests.any() else np.nan
+        )
         return pd.Series(
             {
                 "total_cost": total,
@@ -109,7 +111,9 @@ class Result:
             "version": self.version_number,
         }
         if len(self.accuracy) > 1:
-            table |= {f"accuracy[{n}]": a for n, a in zip(self.scenario.slice_names, self.accuracy, strict=True)}
+            table |= {
+                f"accuracy[{n}]": a for n, a in zip(self.scenario.slice_names, self.accuracy, strict=True)
+            }
         return pd.DataFrame(table | {f"score[{name}]": score for name, score in self.scores.items()})
 
     @cached_property

@@ -119,7 +119,9 @@ def validated(run: Run, candidate: Version) -> tuple[Version, bool]:
     right = binomial_once(run.world.key("holdout:candidate"), moment, gate.holdout, expected)
     rival = run.quality.at(run.plane.champion.version, candidate.cut)
     rival_right = binomial_once(run.world.key("holdout:champion"), moment, gate.holdout, rival)
-    return candidate.measured(right / gate.holdout), bool(right - rival_right >= gate.margin * gate.holdout - 1e-9)
+    return candidate.measured(right / gate.holdout), bool(
+        right - rival_right >= gate.margin * gate.holdout - 1e-9
+    )
 
 
 def learning_in(scenario: Scenario, mode: str) -> Any:

@@ -507,15 +507,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "a sum that would cross if it ran on": (
         "scheduled:2d",
         {
+            "drift": [{**RAMP, "rate": "0.1/d"}],
             "monitors": [
-                {
-                    "metric": "accuracy",
-                    "rule": "cusum",
-                    "allowance": 0,
-                    "threshold": 4,
-                    "cadence": "6h",
-                    "window": "6h",
-                }
+                {"metric": "accuracy", "rule": "cusum", "allowance": 0, "threshold": 2, **EACH_WINDOW}
             ],
         },
     ),

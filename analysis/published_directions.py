@@ -78,7 +78,7 @@ def timing_direction(kind: str, replications: int = 40, seed: int = 0) -> dict[s
         f"mean accuracy, {worst} minus a period with as many retrainings",
         found[worst],
         all(gain.low > 0.0 if sign > 0 else gain.high < 0.0 for gain in found.values()),
-        "; ".join(f"{policy} {gain.mean:+.4f} ± {gain.half_width:.4f}" for policy, gain in found.items()),
+        "; ".join(f"{policy} {gain.mean:+.5f} ± {gain.half_width:.5f}" for policy, gain in found.items()),
     )
 
 

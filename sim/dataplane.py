@@ -63,7 +63,7 @@ class DataPlane:
 
     def change_world(self, window: int) -> None:
         """The world changed from `window` on: compute again from there."""
-        self.quality.world_changed()
+        self.quality.world_changed(self.champion.version)
         if window >= self.scanned:
             return
         self.scanned = window

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,9 @@ def go_live(run: Run, candidate: Version) -> None:
 
 
 def answer(run: Run, name: str, component: Adversarial) -> Generator[simpy.Event, Any, None]:
-    """Attackers adapt to the new model after a while: a lasting jump of what the component moves."""
+    """Attackers adapt to the new model after a while: a lasting jump, from the next window on."""
     yield run.env.timeout(component.delay)
-    window = min(int(run.now / run.scenario.window + 1e-9), run.scenario.windows)
+    window = min(math.ceil(run.now / run.scenario.window - 1e-9), run.scenario.windows)
     columns = moved_columns(run.scenario, component)
     luck = run.world.stream_at(name, run.now)
     jump = component.mean + component.sd * luck.standard_normal(len(columns))

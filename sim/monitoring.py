@@ -30,6 +30,7 @@ SCORES = {
     "prediction_distribution_shift": scores.js_of_counts,
 }
 PSEUDO_COUNT = 0.5
+_SLACK = 1e-9  # a score at its threshold is not above it, whatever its last bits
 _CDF_TABLE = sampling.normal_cdf_table()
 
 
@@ -184,7 +185,8 @@ class ThresholdRule:
 
     def first_call(self, watch: Watch, looks: NDArray[np.int64]) -> int | None:
         """First look of `looks` that calls."""
-        hits = looks[(watch.score[looks] > self.threshold) & (looks >= watch.armed)]
+        above = watch.score[looks] > self.threshold * (1.0 + _SLACK)
+        hits = looks[above & (looks >= watch.armed)]
         return int(hits[0]) if len(hits) else None
 
 

@@ -168,7 +168,8 @@ class CostAware(Policy):
         lost = worth * float(drop @ steps)
         # One noisy reading must not decide: the present drop is the mean of the newest readings.
         rate = worth * float(drop[-3:].mean())
-        return Decision(rate * age >= view.retraining_price + lost, wake, "cost")
+        due = rate * age >= view.retraining_price + lost and not _asked_now(view)
+        return Decision(due, wake, "cost")
 
     _label = "accuracy[cost-aware]"
 

@@ -70,8 +70,8 @@ class Quality(Protocol):
     def at(self, version: Version, time: float) -> float:
         """Accuracy at a moment (days), all slices together; NaN where it is not defined."""
 
-    def world_changed(self) -> None:
-        """The state of the world was changed in place."""
+    def world_changed(self, champion: Version) -> None:
+        """The state of the world was changed in place while `champion` serves."""
 
 
 def quality_of(scenario: Scenario, state: State) -> Quality:
@@ -97,7 +97,7 @@ class StateQuality:
             ]
         )
         self.decay = np.array([base_decay if s is None or s.decay is None else s.decay for s in slices])
-        self.training_width = max(round(scenario.pipeline.training_window / scenario.window), 1)
+        self.training_width = training_width(scenario)
         self.label_windows = round(training_lag(scenario) / scenario.window)
         self._followers: list[Version] = []
         self.sensitivity, self.concept_sensitivity, self.floor = np.zeros(0), 0.0, 0.0
@@ -115,19 +115,16 @@ class StateQuality:
         """A candidate that learned the world up to the data cut."""
         seen = self.window_at(cut)
         # A champion that follows its stream has learned as much by now, whatever its rows are for.
-        row = min(max(seen + 1 + self.label_windows - champion.first, 0), champion.features.shape[1] - 1)
+        row = max(seen + 1 + self.label_windows - champion.first, 0)
+        known_features, known_concept = _row(champion.features, row), _row(champion.concept, row)
         features = self._learned(self.state.features, seen)
         data = features[:, 0]
         concept = self._learned(self.state.concept, seen)
         if self.scenario.labels is None:
-            concept = champion.concept[:, row : row + 1]
+            concept = known_concept
         if regain < 1.0:
-            features = champion.features[:, row : row + 1] + regain * (
-                features - champion.features[:, row : row + 1]
-            )
-            concept = champion.concept[:, row : row + 1] + regain * (
-                concept - champion.concept[:, row : row + 1]
-            )
+            features = known_features + regain * (features - known_features)
+            concept = known_concept + regain * (concept - known_concept)
         origin = cut - (1.0 - regain) * max(cut - champion.origin, 0.0)
         return self._following(Version(number, cut, origin, features, concept, seen + 1, offset, data))
 
@@ -214,11 +211,22 @@ class StateQuality:
             target = np.ascontiguousarray(self.state.concept[place, first:, None])
             follow(target, version.concept[place, :1].copy(), gain, version.concept[place][:, None])
 
-    def world_changed(self) -> None:
-        """Let versions that follow their stream follow the changed world; the older ones serve no more."""
-        self._followers = self._followers[-2:]
+    def world_changed(self, champion: Version) -> None:
+        """Let versions that follow their stream follow the changed world; those before the champion serve no more."""
+        self._followers = [version for version in self._followers if version.number >= champion.number]
         for version in self._followers:
             self._follow(version)
+
+
+def training_width(scenario: Scenario) -> int:
+    """Windows of data that a training learns the mean of."""
+    return max(round(scenario.pipeline.training_window / scenario.window), 1)
+
+
+def _row(path: Array, row: int) -> Array:
+    """Row of what a version knows (slices, rows, ...), its last one holding from then on."""
+    row = min(row, path.shape[1] - 1)
+    return path[:, row : row + 1]
 
 
 def _trailing_mean(path: Array, newest: NDArray[np.int64], width: int) -> Array:
@@ -240,6 +248,7 @@ class MatrixQuality:
     def __init__(self, scenario: Scenario, quality: RecordedQuality, state: State) -> None:
         self.state = state
         self.window = scenario.window
+        self.training_width = training_width(scenario)
         self.matrix = np.array(quality.matrix.rows, dtype=np.float64)
         self.period = quality.period
         middle = (np.arange(scenario.windows) + 0.5) * scenario.window
@@ -275,8 +284,8 @@ class MatrixQuality:
 
     def _version(self, number: int, cut: float, offset: float) -> Version:
         seen = max(math.ceil(cut / self.window - _TIME_SLACK) - 1, 0)
-        data = self.state.features[:, seen].copy()
+        data = _trailing_mean(self.state.features, np.array([seen]), self.training_width)[:, 0]
         return Version(number, cut, cut, np.zeros((1, 1, 0)), np.zeros((1, 1)), 0, offset, data)
 
-    def world_changed(self) -> None:
+    def world_changed(self, champion: Version) -> None:
         """Recorded accuracies do not depend on the state."""

@@ -52,11 +52,12 @@ def accuracy_windows(
     features), trained_concept (slices or 1, rows): what the version knows in window trained_first + row, its last
     row holding from then on. Only the part of a window between `since` and `until` (days) counts. Times in days.
     """
-    rows = trained_features.shape[1]
+    rows, concept_rows = trained_features.shape[1], trained_concept.shape[1]
     for s in range(out.shape[0]):
         place = s if features.shape[0] > 1 else 0
         for i in range(first, stop):
-            row = min(max(i - trained_first, 0), rows - 1)
+            since_first = max(i - trained_first, 0)
+            row, concept_row = min(since_first, rows - 1), min(since_first, concept_rows - 1)
             begin = max(since, i * window) - origin
             end = min(until, (i + 1) * window) - origin
             value = initial[s] + offset
@@ -66,7 +67,7 @@ def accuracy_windows(
             for j in range(sensitivity.shape[0]):
                 shift = features[place, i, j] - trained_features[place, row, j]
                 lost += sensitivity[j] * shift * shift
-            lost += concept_sensitivity * abs(concept[place, i] - trained_concept[place, row])
+            lost += concept_sensitivity * abs(concept[place, i] - trained_concept[place, concept_row])
             out[s, i - base] = min(max(value - lost, floor), 1.0)
 
 

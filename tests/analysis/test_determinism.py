@@ -14,7 +14,7 @@ from analysis.cli import app
 
 SCENARIO = """\
 title: small
-horizon: 30d
+horizon: 20d
 window: 6h
 value_per_query_per_unit_accuracy: $0.20
 features: [age, amount]

@@ -24,21 +24,13 @@ from sim.policies import CostAware
 from sim.randomness import moment_number
 from sim.record import Result
 
-OPEN = {
-    "follows the answer after rejections": "a champion older than the two newest versions does not follow it",
-    "follows without labels": "the concept of a following version has one row, the kernel reads further",
-    "answer in a shared window": "the part of the old champion keeps the state before the answer",
-    "recorded reference of many windows": "the training data are those of the newest window of training_window",
-    "luck of a moment": "rounding of the clock in the last bit changes the luck of what happens then",
-    "repeats at once": "cost-aware asks for ever when an instantaneous retraining fails or is rejected",
-    "score at the threshold": "rounding lifts a score that equals the threshold above it",
-}
+OPEN: dict[str, str] = {}
 """Disagreements in which the engine is wrong: strict expected failures below, and not drawn by the generator.
 
 Whoever mends one removes its line: the minimal case must pass then, and the generator draws the feature.
 """
 
-SCENARIOS = 16
+SCENARIOS = 20
 SLOW_SCENARIOS = range(SCENARIOS, 96)
 STAGES = ("data_validation", "training", "evaluation", "registration", "deployment")
 FEATURE_METRICS = (
@@ -412,7 +404,7 @@ def test_much_happens_in_random_scenarios():
     assert min(happened[kind] for kind in ("alarm", "false alarm", "deployment", "adversarial answer")) >= 100
     assert min(happened[kind] for kind in ("retry", "failure", "rejection")) >= 20
     assert shared >= 100
-    assert crowded >= 100
+    assert crowded >= 50
 
 
 @pytest.mark.parametrize("number", range(SCENARIOS))
@@ -632,8 +624,12 @@ def test_minimal_cases_agree(name, monkeypatch):
     monkeypatch.delitem(OPEN, name, raising=False)
     policy, changes = CASES[name]
     scenario = case(**changes)
-    found = differences(sim.run(scenario, policy, seed=1), run_plainly(scenario, policy, seed=1))
-    assert not found, "\n".join(found)
+    plain = run_plainly(scenario, policy, seed=1)
+    for block, ahead in ((dataplane.BLOCK, dataplane.LOOKAHEAD), (1, 0)):
+        monkeypatch.setattr(dataplane, "BLOCK", block)
+        monkeypatch.setattr(dataplane, "LOOKAHEAD", ahead)
+        found = differences(sim.run(scenario, policy, seed=1), plain)
+        assert not found, "\n".join(found)
 
 
 def test_a_slice_that_was_always_harder_has_not_dropped():

@@ -425,7 +425,7 @@ def test_a_reference_measured_in_the_first_window_is_of_the_world_that_was():
     scenario = still(
         horizon="20d",
         quality={"kind": "degradation", "initial_accuracy": 0.9, "concept_sensitivity": 1.0},
-        drift=[{"kind": "adversarial", "delay": "36h", "mean": 0.1, "on": "concept"}],
+        drift=[{"kind": "adversarial", "delay": "24h", "mean": 0.1, "on": "concept"}],
         monitors=[{"metric": "accuracy", "reference": "first_window", "window": "4d", "cadence": "4d",
                    "sampling": "none"}],
     )  # fmt: skip

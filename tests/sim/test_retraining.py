@@ -235,7 +235,7 @@ def test_a_large_holdout_rejects_what_is_worse_and_its_price_is_spent():
 
 
 def test_the_champion_remembers_what_validation_measured():
-    result = sim.run(scenario({"gate": {"holdout": 400, "margin": -1}}), Asking(3.0, 9.0))
+    result = sim.run(scenario({"gate": {"holdout": 400, "margin": -1}}), Asking(3.0, 12.0))
     for champion in result.champions[1:]:
         assert (champion.version.validation * 400) == pytest.approx(round(champion.version.validation * 400))
         assert champion.version.validation == pytest.approx(0.9, abs=5 * math.sqrt(0.09 / 400))

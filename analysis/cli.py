@@ -96,7 +96,7 @@ def list_scenarios(json: Json = False) -> None:
 
 @app.command()
 def show(scenario: Scenario, overrides: Set = None, json: Json = False) -> None:
-    """Print a scenario's story and parameters (times in days, rates per day)."""
+    """Print a scenario's story and its parameters."""
     found = load(scenario, overrides)
     content = found.model_dump(mode="json", exclude_defaults=not json)
     if json:
@@ -113,10 +113,12 @@ def show(scenario: Scenario, overrides: Set = None, json: Json = False) -> None:
     writer = YAML()
     writer.default_flow_style = None
     writer.dump(content, text)
-    typer.echo(
-        f"{found.title}\n\n{found.story.strip()}\n\nQuestion: {found.question}\nSource: {found.source}\n"
-    )
-    typer.echo("Parameters that differ from the defaults (times in days, rates per day)\n")
+    typer.echo(f"{found.title}\n")
+    question = f"Question: {found.question}" if found.question else ""
+    source = f"Source: {found.source}" if found.source else ""
+    for paragraph in filter(None, (found.story.strip(), question, source)):
+        typer.echo(f"{paragraph}\n")
+    typer.echo("Parameters that differ from the defaults\n")
     typer.echo(text.getvalue().rstrip())
 
 
@@ -183,6 +185,7 @@ def compare(
     """Compare retraining policies on the same worlds, in money and accuracy."""
     found = load(scenario, overrides)
     with user_errors():
+        prepare(out)
         from analysis.comparison import compare as compare_policies
         from analysis.report import comparison_text
 
@@ -262,8 +265,18 @@ def worked_figures(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+def prepare(out: Path | None) -> None:
+    """Make the folder before the work, so that a wrong one is noticed at once. Raises OSError."""
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+
+
 def policy_from(text: str) -> Any:
     """A policy from its short form, or from `file.py:Class` with a class of the user's own."""
+    if text.endswith(".py"):
+        raise ValueError(
+            f"policy {text!r}: expected the file and the class in it, such as {Path(text).name}:Class"
+        )
     path, _, name = text.rpartition(":")
     if not path.endswith(".py"):
         from scenarios.policies import parse_policy

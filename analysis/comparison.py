@@ -24,9 +24,9 @@ from analysis.workers import in_order
 from scenarios.policies import PolicySpec, parse_policy
 from scenarios.schema import Scenario
 from scenarios.units import DAYS_PER_YEAR
-from sim.engine import run
+from sim.engine import monitors_of, run
 from sim.ledger import CATEGORIES
-from sim.policies import Oracle, PlannedPolicy, Policy, RandomDates, policy_of
+from sim.policies import Oracle, PlannedPolicy, Policy, RandomDates, Scheduled, innermost, policy_of
 from sim.record import Result, versions
 from sim.world import World
 
@@ -67,8 +67,8 @@ class Comparison:
 
     @cached_property
     def candidates(self) -> list[str]:
-        """Policies that could be chosen: all but the oracle."""
-        return [name for name in self.names if name != "oracle"]
+        """Policies that could be chosen: all but an oracle."""
+        return [name for name in self.names if not self._is(name, Oracle, "oracle")]
 
     @cached_property
     def best(self) -> str:
@@ -78,7 +78,7 @@ class Comparison:
     @cached_property
     def baseline(self) -> str:
         """The best of the scheduled policies."""
-        scheduled = [name for name in self.names if name.startswith("scheduled")]
+        scheduled = [name for name in self.names if self._is(name, Scheduled, "scheduled")]
         return min(scheduled, key=lambda name: float(self.values(name, "annual_cost").mean()))
 
     @cached_property
@@ -169,7 +169,8 @@ class Comparison:
         """Run one replication of the comparison again, alone, with its full trace."""
         if policy not in self.entrants:
             raise ValueError(f"policy {policy!r} was not compared, one of: {', '.join(self.entrants)}")
-        return run(self.scenario, self.entrants[policy], self.seed, replication=replication)
+        world = World(self.scenario, self.seed, replication)
+        return _play(_world_for(self.entrants[policy], world), self.entrants[policy])
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -179,6 +180,12 @@ class Comparison:
     @cached_property
     def _by_policy(self) -> dict[str, pd.DataFrame]:
         return {str(name): rows for name, rows in self.runs.groupby("policy", sort=False)}
+
+    def _is(self, name: str, kind: type[Policy], word: str) -> bool:
+        """Whether a policy, inside its wrappers, is of a kind; by its name where it is not at hand."""
+        if name in self.entrants:
+            return isinstance(innermost(self.entrants[name]), kind)
+        return name.startswith(word)
 
     def _per_year(self, policy: str, column: str) -> float:
         return float(self.values(policy, column).mean()) * DAYS_PER_YEAR / self.scenario.horizon
@@ -212,8 +219,10 @@ def compare(
         raise ValueError(f"precision: got {precision}, expected a fraction such as 0.05")
     if replications is not None and replications < 1:
         raise ValueError(f"replications: got {replications}, expected at least 1")
+    if max_replications < 2:
+        raise ValueError(f"max_replications: got {max_replications}, expected at least 2")
     entrants, intervals = _entrants(scenario, policies, seed, workers)
-    notes = warnings_for(scenario, list(entrants.values()), replications)
+    notes = warnings_for(scenario, list(entrants.values()), replications if precision is None else None)
     batches = _batches(replications, precision, max_replications)
     rows: list[dict[str, Any]] = []
     expected = None if precision else replications or DEFAULT_REPLICATIONS
@@ -248,14 +257,19 @@ def replicate(
     bare = world.unwatched()
     rows = []
     for name, policy in entrants.items():
-        result = _play(bare if isinstance(policy, Oracle) else world, policy)
+        result = _play(_world_for(policy, world), policy)
         rows.append(_row(name, result))
-        if not isinstance(policy, PlannedPolicy):
+        if not isinstance(innermost(policy), PlannedPolicy):
             twin = _play(bare, RandomDates(int(result.summary["retrains"])))
             for category in ("monitoring", "labelling"):
                 twin.ledger.post(category, float(result.costs[category]))
             rows.append(_row(TWIN + name, twin))
     return rows
+
+
+def _world_for(policy: Policy, world: World) -> World:
+    """The world as the policy meets it: the oracle needs no monitors."""
+    return world.unwatched() if isinstance(innermost(policy), Oracle) else world
 
 
 def _play(world: World, policy: Policy) -> Result:
@@ -291,7 +305,7 @@ def _entrants(
         if isinstance(tuned, PolicySpec) and tuned is not spec:
             intervals[spec.name] = tuned.interval or 0.0
         entrants[spec.name] = policy_of(tuned) if isinstance(tuned, PolicySpec) else tuned
-        entrants[spec.name].monitors(scenario)  # a policy that does not fit the scenario says so here
+        monitors_of(entrants[spec.name], scenario)  # a policy that does not fit the scenario says so here
     return entrants, intervals
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from analysis.economics import optimal_interval
+from scenarios.monitoring import Monitor
 from scenarios.schema import Scenario
 from scenarios.units import format_duration
 from scenarios.world import ExponentialDecay, RecordedQuality
@@ -20,7 +22,10 @@ FEW_EVENTS = 5
 
 def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: int | None) -> list[str]:
     """What the user should know before believing the answer; empty when nothing is in the way."""
-    found = [*_horizon(scenario), *_samples(scenario)]
+    watched = {monitor.label: monitor for monitor in [*scenario.triggers, *scenario.monitors]}
+    for policy in policies:
+        watched |= {monitor.label: monitor for monitor in policy.monitors(scenario)}
+    found = [*_horizon(scenario), *_samples(scenario, list(watched.values()))]
     if replications is not None and replications < 2:
         found.append("one replication gives no confidence interval; ask for at least 10")
     elif replications is not None and replications < 10:
@@ -48,6 +53,10 @@ def _horizon(scenario: Scenario) -> list[str]:
             decay=quality.decay,
         )
     )
+    if not math.isfinite(best):
+        return [
+            "by the closed form a retraining never pays here: its price exceeds all that staleness can cost"
+        ]
     found = []
     if best > scenario.horizon:
         found.append(
@@ -62,11 +71,11 @@ def _horizon(scenario: Scenario) -> list[str]:
     return found
 
 
-def _samples(scenario: Scenario) -> list[str]:
+def _samples(scenario: Scenario, monitors: Sequence[Monitor]) -> list[str]:
     """Monitors that can never have enough rows or labels in a window."""
     found = []
     per_window = float(np.mean(expected_requests(scenario)))
-    for monitor in [*scenario.triggers, *scenario.monitors]:
+    for monitor in monitors:
         width = monitor.window or (7.0 if monitor.needs_labels else monitor.cadence or scenario.window)
         seen = per_window * max(width / scenario.window, 1.0)
         if monitor.needs_labels:
@@ -84,7 +93,7 @@ def _samples(scenario: Scenario) -> list[str]:
                     f"monitor {monitor.label} has a full window of labels only {format_duration(delay + width)} "
                     "after a deployment, more than half the horizon"
                 )
-        elif monitor.rows is not None:
+        if monitor.rows is not None:
             seen = min(seen, monitor.rows * max(width / scenario.window, 1.0))
         if seen < monitor.min_samples:
             found.append(

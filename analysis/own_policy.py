@@ -26,7 +26,7 @@ def load_policy(path: Path, name: str) -> Policy:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(
             f"policy {path}:{name}: the file fails with {type(error).__name__}: {error}"
         ) from None
@@ -40,10 +40,10 @@ def load_policy(path: Path, name: str) -> Policy:
         raise ValueError(f"policy {path}:{name}: no such policy in the file, there are: {listed}")
     try:
         policy = kinds[name]()
-    except TypeError as error:
-        raise ValueError(f"policy {path}:{name}: cannot be made without arguments: {error}") from None
-    if "name" not in vars(kinds[name]) and "name" not in vars(policy):
-        policy.name = name
+    except Exception as error:
+        raise ValueError(
+            f"policy {path}:{name}: cannot be made without arguments: {type(error).__name__}: {error}"
+        ) from None
     # Worker processes cannot import the file by name: let the class travel with the task.
     sys.modules[module.__name__] = module
     cloudpickle.register_pickle_by_value(module)

@@ -35,7 +35,10 @@ def verdict(comparison: Comparison) -> str:
     cost = format_money(comparison.interval(best, "annual_cost").mean, currency)
     if comparison.one_world:
         runner = min(rivals, key=lambda name: float(comparison.values(name, "annual_cost").mean()))
-        less = format_money(comparison.difference(runner, best).mean, currency)
+        dearer = comparison.difference(runner, best).mean
+        if dearer <= 1e-9 * abs(comparison.interval(best, "annual_cost").mean):
+            return f"No clear winner: in this one world {best} and {runner} cost the same, {cost} a year."
+        less = format_money(dearer, currency)
         return (
             f"In this one world, where nothing is left to chance, {best} costs least: {cost} a year, {less} less than "
             f"{runner}. One record cannot say how certain that is of another."
@@ -110,9 +113,11 @@ def comparison_text(comparison: Comparison) -> str:
         label = f"{name} ({format_duration(interval)})" if interval else name
         shown[label] = {
             "cost/year": format_money(row["annual_cost"], currency),
-            "±95 %": "none" if comparison.one_world else format_money(row["half_width"], currency),
+            "±95 %": ""
+            if comparison.one_world or math.isnan(row["half_width"])
+            else format_money(row["half_width"], currency),
             "regret": format_money(row["regret"], currency),
-            "accuracy": f"{row['mean_accuracy']:.4f}",
+            "accuracy": _optional(row["mean_accuracy"], ".4f"),
             "retrains/y": f"{row['retrains_per_year']:.1f}",
             "alarms/y": f"{row['alarms_per_year']:.1f}",
             "false/y": f"{row['false_alarms_per_year']:.1f}",
@@ -154,11 +159,11 @@ def run_text(result: Result, last_events: int = 20) -> str:
     """One run as text: summary, costs, and its last events."""
     currency, summary = result.scenario.currency, result.summary
     figures = {
-        "total cost": {"": format_money(summary["total_cost"], currency)},
-        "mean accuracy": {"": f"{summary['mean_accuracy']:.4f}"},
-        "retrainings": {"": f"{summary['retrains']:.0f}"},
-        "deployments": {"": f"{summary['deployments']:.0f}"},
-        "alarms (false)": {"": f"{summary['alarms']:.0f} ({summary['false_alarms']:.0f})"},
+        "total cost": {"value": format_money(summary["total_cost"], currency)},
+        "mean accuracy": {"value": _optional(summary["mean_accuracy"], ".4f") or "no requests"},
+        "retrainings": {"value": f"{summary['retrains']:.0f}"},
+        "deployments": {"value": f"{summary['deployments']:.0f}"},
+        "alarms (false)": {"value": f"{summary['alarms']:.0f} ({summary['false_alarms']:.0f})"},
         "MTTD": {
             "": "none detected" if math.isnan(summary["mttd_hours"]) else f"{summary['mttd_hours']:.1f} h"
         },
@@ -172,10 +177,11 @@ def run_text(result: Result, last_events: int = 20) -> str:
     ]
     hidden = len(result.raw_events) - last_events
     more = f" (the last {last_events} of {len(result.raw_events)}; --out has them all)" if hidden > 0 else ""
-    return (
-        f"{result.scenario.title}: {result.policy}, replication {result.replication}\n\n"
-        f"{aligned(figures, '')}\n\n{aligned(costs, 'category')}\n\nEvents{more}\n\n" + "\n".join(events)
-    )
+    head = f"{result.scenario.title}: {result.policy}, replication {result.replication}"
+    parts = [head, aligned(figures, "figure"), aligned(costs, "category")]
+    if events:
+        parts += [f"Events{more}", "\n".join(events)]
+    return "\n\n".join(parts)
 
 
 def save_run(result: Result, folder: str | Path) -> list[Path]:

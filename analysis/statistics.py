@@ -75,9 +75,13 @@ def probability_negative(differences: ArrayLike) -> float:
 def variance_reduction(a: ArrayLike, b: ArrayLike) -> float:
     """How much smaller the variance of a - b is for paired values than for independent runs.
 
-    a, b: (replications,) of two policies in the same worlds. Infinite when the difference never varies.
+    a, b: (replications,) of two policies in the same worlds. Infinite when the difference never varies,
+    NaN for fewer than two worlds, and where nothing varies.
     """
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    paired = (x - y).var(ddof=1)
-    apart = x.var(ddof=1) + y.var(ddof=1)
-    return float(apart / paired) if paired > 0.0 else float("inf")
+    if len(x) < 2:
+        return float("nan")
+    paired, apart = _spread(x - y) ** 2, _spread(x) ** 2 + _spread(y) ** 2
+    if paired > 0.0:
+        return apart / paired
+    return float("inf") if apart > 0.0 else float("nan")

@@ -39,13 +39,13 @@ def library_names() -> list[str]:
 
 
 def load(
-    name_or_path: str | os.PathLike[str], *, model: type[BaseModel] | None = None, **overrides: Any
+    name_or_path: str | os.PathLike[str], /, *, _model: type[BaseModel] | None = None, **overrides: Any
 ) -> Scenario:
     """Read a scenario of the library, or a file, and validate it.
 
     name_or_path: a library name (`fraud_detection`), or a path (with a slash or ending in .yaml or .yml)
     overrides: values at dotted paths, `quality__decay="1%/d"` or `**{"monitors[0].threshold": 0.3}`
-    model: another schema than Scenario, for tests
+    _model: another schema than Scenario, for tests
     Raises ScenarioError for a name or file that is not there and for everything that is wrong in it.
     """
     from scenarios.yaml_reading import read_file
@@ -53,7 +53,7 @@ def load(
     path = _find(name_or_path)
     name = path.name if path.parent == _library() else label(os.fspath(name_or_path))
     text = read_file(path, name)
-    return validate_text(text, name, base_dir=path.parent, overrides=overrides, model=model)
+    return validate_text(text, name, base_dir=path.parent, overrides=overrides, model=_model)
 
 
 def validate_text(

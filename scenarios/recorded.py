@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, model_validator
 
 from scenarios.base import Component
 from scenarios.units import PositiveDays, Real
@@ -90,12 +90,18 @@ class RecordedSeries(Component):
         return self
 
 
+Cell = Annotated[
+    Annotated[float, Field(allow_inf_nan=True)],
+    BeforeValidator(lambda value: math.nan if value is None else value, json_schema_input_type=float | None),
+    PlainSerializer(lambda value: None if math.isnan(value) else value, when_used="json"),
+]
+"""An accuracy, or nothing where none can be."""
+
+
 class RecordedMatrix(Component):
     """A[t', t]: the accuracy on period t of a model trained through period t' (t' < t)."""
 
-    rows: list[list[Annotated[float, Field(allow_inf_nan=True)]]] = Field(
-        min_length=1, description="one row per training period; NaN where t <= t'"
-    )
+    rows: list[list[Cell]] = Field(min_length=1, description="one row per training period; NaN where t <= t'")
 
     @model_validator(mode="before")
     @classmethod

@@ -185,13 +185,14 @@ class Scenario(Component):
             monitors: list[Monitor] = getattr(self, group)
             _unique(group, [monitor.label for monitor in monitors])
             for number, monitor in enumerate(monitors):
-                self._check_monitor(f"{group}[{number}]", monitor)
+                self.check_monitor(f"{group}[{number}]", monitor)
         for number, policy in enumerate(self.policies):
             for monitor in policy.triggers or ():
-                self._check_monitor(f"policies[{number}]", monitor)
+                self.check_monitor(f"policies[{number}]", monitor)
         return self
 
-    def _check_monitor(self, place: str, monitor: Monitor) -> None:
+    def check_monitor(self, place: str, monitor: Monitor) -> None:
+        """Raise ValueError, naming `place`, for a monitor that this scenario cannot have."""
         _known(f"{place}.features", monitor.features, self.feature_names)
         _known(f"{place}.slice", monitor.slice, self.slice_names)
         if monitor.needs_labels and self.labels is None:

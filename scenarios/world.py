@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from scenarios.base import Component
 from scenarios.distributions import Duration, Fixed
@@ -66,7 +66,9 @@ class RecordedQuality(Component):
     """
 
     kind: Literal["recorded"]
-    matrix: RecordedMatrix = Field(description="a CSV file: training periods down, evaluation periods across")
+    matrix: Annotated[
+        RecordedMatrix, BeforeValidator(lambda value: value, json_schema_input_type=str | RecordedMatrix)
+    ] = Field(description="a CSV file: training periods down, evaluation periods across")
     period: PositiveDays = Field(description="length of a period")
 
 

@@ -29,6 +29,7 @@ from sim.view import View
 from sim.world import World
 
 _TIME_SLACK = 1e-9
+MAX_AT_ONCE = 100
 
 
 def run(
@@ -69,6 +70,14 @@ def resolve_policy(policy: str | PolicySpec | Policy | None) -> Policy:
     return policy_of(policy) if isinstance(policy, PolicySpec) else policy
 
 
+def monitors_of(policy: Policy, scenario: Scenario) -> list[Monitor]:
+    """Monitors that a policy asks for. Raises ValueError where the scenario cannot have one of them."""
+    wanted = policy.monitors(scenario)
+    for monitor in wanted:
+        scenario.check_monitor(f"policy {policy.name}", monitor)
+    return wanted
+
+
 class Run:
     """The state of one replication under one policy while it is played."""
 
@@ -80,7 +89,7 @@ class Run:
         self.training_capacity = simpy.Resource(self.env, scenario.pipeline.capacity)
         self.state = world.state()
         self.quality = quality_of(scenario, self.state)
-        wanted = policy.monitors(scenario)
+        wanted = monitors_of(policy, scenario)
         watches = watches_of(_once([*wanted, *scenario.monitors]), world)
         self.plane = data_plane(world, self.quality, self.state.features, watches)
         self.heeded = frozenset(monitor.label for monitor in wanted)
@@ -92,6 +101,7 @@ class Run:
         self.waiting: list[str | None] = []
         self.retrainings_open = 0
         self._versions = 0
+        self._asked_at_once = 0
         self._wake_at = math.inf
         self._alarm_pending = False
 
@@ -147,6 +157,12 @@ class Run:
         if decision.mode in self.waiting:
             self.record("merged", "pipeline", decision.reason)
             return
+        self._asked_at_once = self._asked_at_once + 1 if self.now in self.requested[-1:] else 0
+        if self._asked_at_once > MAX_AT_ONCE:
+            raise ValueError(
+                f"policy {self.policy.name}: asked for more than {MAX_AT_ONCE} retrainings at day {self.now}; look at "
+                "view.retrainings before asking again"
+            )
         self.requested.append(self.now)
         self.env.process(self._retrain(decision))
 

@@ -41,8 +41,13 @@ class Decision:
 class Policy:
     """Base of all policies; it heeds the scenario's triggers and never retrains."""
 
-    name = "never"
+    name = ""
     knows_the_future = False
+
+    def __init_subclass__(cls) -> None:
+        """A policy is called as its class unless it says otherwise."""
+        if "name" not in vars(cls):
+            cls.name = cls.__name__
 
     def monitors(self, scenario: Scenario) -> list[Monitor]:
         """Monitors whose alarms and readings it needs; the scenario's triggers unless it says otherwise.
@@ -66,6 +71,8 @@ class PlannedPolicy(Policy):
 
 class Never(PlannedPolicy):
     """Let the model rot."""
+
+    name = "never"
 
 
 class Scheduled(PlannedPolicy):
@@ -226,17 +233,32 @@ class Oracle(PlannedPolicy):
         return _on_dates(view, view.best_dates, "plan")
 
 
-class Cooldown(Policy):
-    """Let another policy retrain only when the last retraining is long enough ago."""
+class Wrapper(Policy):
+    """Base of the policies that hold another one back."""
 
-    def __init__(self, policy: Policy, duration: float) -> None:
-        """duration: days, >= 0."""
-        self.policy, self.duration = policy, duration
-        self.name = f"{policy.name}+cooldown={duration:g}d"
+    def __init__(self, policy: Policy) -> None:
+        """policy: the one to hold back."""
+        self.policy = policy
+        self.knows_the_future = policy.knows_the_future
 
     def monitors(self, scenario: Scenario) -> list[Monitor]:
         """Those of the policy."""
         return self.policy.monitors(scenario)
+
+
+def innermost(policy: Policy) -> Policy:
+    """The policy inside its wrappers."""
+    return innermost(policy.policy) if isinstance(policy, Wrapper) else policy
+
+
+class Cooldown(Wrapper):
+    """Let another policy retrain only when the last retraining is long enough ago."""
+
+    def __init__(self, policy: Policy, duration: float) -> None:
+        """duration: days, >= 0."""
+        super().__init__(policy)
+        self.duration = duration
+        self.name = f"{policy.name}+cooldown={duration:g}d"
 
     def decide(self, view: View) -> Decision:
         """Hold a retraining back during the cooldown; ask again when it is over."""
@@ -247,17 +269,14 @@ class Cooldown(Policy):
         return wish
 
 
-class Budget(Policy):
+class Budget(Wrapper):
     """Let another policy retrain at most so often within any period."""
 
     def __init__(self, policy: Policy, retrains: float, period: float = 365.0) -> None:
         """retrains: how many, > 0; period: days."""
-        self.policy, self.retrains, self.period = policy, retrains, period
+        super().__init__(policy)
+        self.retrains, self.period = retrains, period
         self.name = f"{policy.name}+budget={retrains:g}/y"
-
-    def monitors(self, scenario: Scenario) -> list[Monitor]:
-        """Those of the policy."""
-        return self.policy.monitors(scenario)
 
     def decide(self, view: View) -> Decision:
         """Hold a retraining back when the budget of the past period is spent."""
@@ -268,17 +287,14 @@ class Budget(Policy):
         return wish
 
 
-class Votes(Policy):
+class Votes(Wrapper):
     """Let another policy heed alarms only when enough different monitors called within a while."""
 
     def __init__(self, policy: Policy, needed: int, within: float = 7.0) -> None:
         """needed: number of monitors; within: days."""
-        self.policy, self.needed, self.within = policy, needed, within
+        super().__init__(policy)
+        self.needed, self.within = needed, within
         self.name = f"{policy.name}+votes={needed}"
-
-    def monitors(self, scenario: Scenario) -> list[Monitor]:
-        """Those of the policy."""
-        return self.policy.monitors(scenario)
 
     def decide(self, view: View) -> Decision:
         """Count the monitors that called on the present champion; a wish with another reason needs no votes."""

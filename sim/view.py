@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.monitoring import Alarm, Call, Readings
+from sim.retraining import expected_duration
 
 if TYPE_CHECKING:
     from sim.engine import Run
@@ -95,10 +97,23 @@ class View:
         return self._run.memory
 
     def random_dates(self, count: int) -> NDArray[np.float64]:
-        """`count` different window starts in (0, horizon), sorted; the same for a replication whatever happens."""
+        """`count` different window starts in (0, horizon), sorted; the same for a replication whatever happens.
+
+        Dates are as far apart as a retraining takes where that is possible, or requests would merge.
+        """
         scenario = self._run.scenario
         order = self._run.world.stream("random_dates").permutation(np.arange(1, scenario.windows))
-        return np.sort(order[:count]) * scenario.window
+        apart = math.ceil(expected_duration(scenario) / scenario.pipeline.capacity / scenario.window)
+        free = np.ones(scenario.windows + apart, dtype=bool)
+        chosen: list[int] = []
+        for date in order:
+            if len(chosen) == count:
+                break
+            if free[date]:
+                chosen.append(int(date))
+                free[max(date - apart + 1, 0) : date + apart] = False
+        crowded = [int(date) for date in order if int(date) not in set(chosen)] if len(chosen) < count else []
+        return np.sort(np.array([*chosen, *crowded][:count])) * scenario.window
 
     @property
     def best_dates(self) -> NDArray[np.float64]:

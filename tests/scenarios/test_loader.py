@@ -371,10 +371,10 @@ class TestLoad:
 
     def test_relative_data_count_from_the_folder_of_the_file(self, tmp_path: Path, monkeypatch: Any) -> None:
         (tmp_path / "t.yaml").write_text("name: n", encoding="utf-8")
-        loaded: Any = load(tmp_path / "t.yaml", model=Small)
+        loaded: Any = load(tmp_path / "t.yaml", _model=Small)
         assert loaded.folder == str(tmp_path)
         monkeypatch.chdir(tmp_path)
-        here: Any = load("t.yaml", model=Small)
+        here: Any = load("t.yaml", _model=Small)
         assert Path(here.folder).resolve() == tmp_path.resolve()
 
 

@@ -116,7 +116,8 @@ def show(scenario: Scenario, overrides: Set = None, json: Json = False) -> None:
     typer.echo(f"{found.title}\n")
     question = f"Question: {found.question}" if found.question else ""
     source = f"Source: {found.source}" if found.source else ""
-    for paragraph in filter(None, (found.story.strip(), question, source)):
+    origin = "\n".join(filter(None, (question, source)))
+    for paragraph in filter(None, (found.story.strip(), origin)):
         typer.echo(f"{paragraph}\n")
     typer.echo("Parameters that differ from the defaults\n")
     typer.echo(text.getvalue().rstrip())

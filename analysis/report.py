@@ -36,8 +36,10 @@ def verdict(comparison: Comparison) -> str:
     if comparison.one_world:
         runner = min(rivals, key=lambda name: float(comparison.values(name, "annual_cost").mean()))
         dearer = comparison.difference(runner, best).mean
-        if dearer <= 1e-9 * abs(comparison.interval(best, "annual_cost").mean):
-            return f"No clear winner: in this one world {best} and {runner} cost the same, {cost} a year."
+        slack = 1e-9 * abs(comparison.interval(best, "annual_cost").mean)
+        equals = [name for name in rivals if comparison.difference(name, best).mean <= slack]
+        if equals:
+            return f"No clear winner: in this one world {', '.join([best, *equals])} cost the same, {cost} a year."
         less = format_money(dearer, currency)
         return (
             f"In this one world, where nothing is left to chance, {best} costs least: {cost} a year, {less} less than "
@@ -165,7 +167,9 @@ def run_text(result: Result, last_events: int = 20) -> str:
         "deployments": {"value": f"{summary['deployments']:.0f}"},
         "alarms (false)": {"value": f"{summary['alarms']:.0f} ({summary['false_alarms']:.0f})"},
         "MTTD": {
-            "": "none detected" if math.isnan(summary["mttd_hours"]) else f"{summary['mttd_hours']:.1f} h"
+            "value": "none detected"
+            if math.isnan(summary["mttd_hours"])
+            else f"{summary['mttd_hours']:.1f} h"
         },
     }
     costs = {

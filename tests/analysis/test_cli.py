@@ -89,7 +89,7 @@ def test_list():
 def test_show(small):
     text = said("show", small)
     assert text.startswith("A small system\n\nOnce upon a time.\n\nQuestion: How often?\nSource: a test\n")
-    parameters = YAML(typ="safe", pure=True).load(text.partition("rates per day)\n")[2])
+    parameters = YAML(typ="safe", pure=True).load(text.partition("from the defaults\n")[2])
     assert parameters["horizon"] == "30d"
     assert parameters["quality"] == {"kind": "exponential", "initial_accuracy": 0.9, "decay": "0.02/d"}
     assert parameters["policies"] == ["never", "triggered"]
@@ -119,7 +119,7 @@ def test_what_is_shown_as_json_is_the_scenario_again(name, tmp_path):
 
 
 def test_what_is_shown_as_text_is_the_scenario_again(tmp_path):
-    shown = said("show", "fraud_detection").partition("rates per day)\n")[2]
+    shown = said("show", "fraud_detection").partition("from the defaults\n")[2]
     path = tmp_path / "again.yaml"
     path.write_text(f"title: again\n{shown}")
     assert document("validate", path)["hash"] == scenarios.load("fraud_detection").hash()

@@ -160,6 +160,7 @@ def run(
         from sim.engine import run as play
 
         result = play(found, resolved(found, policy_from(policy), seed), seed, replication=replication)
+        prepare(out)
         files = save_run(result, out) if out else []
         if json:
             show_json(run_document(result))
@@ -243,6 +244,7 @@ def backtest(
             psi=psi,
             seed=seed,
         )
+        prepare(out)
         files = save_backtest(found, out) if out else []
         if json:
             show_json(found.rows())
@@ -268,6 +270,8 @@ def worked_figures(json: Json = False) -> None:
 
 def prepare(out: Path | None) -> None:
     """Make the folder before the work, so that a wrong one is noticed at once. Raises OSError."""
+    if out is not None and out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out}: is a file, expected a folder")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
 

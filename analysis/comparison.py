@@ -52,6 +52,12 @@ class Comparison:
     """Tuned interval (days) of policies that asked for the best one."""
     warnings: list[str] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        """The tables and the verdict, as `halflife compare` prints them."""
+        from analysis.report import comparison_text
+
+        return comparison_text(self)
+
     @property
     def replications(self) -> int:
         """Number of worlds that every policy met."""

@@ -18,7 +18,7 @@ from sim.engine import run
 from sim.policies import Policy, Scheduled
 from sim.retraining import expected_duration
 
-TUNING_REPLICATIONS = 3
+TUNING_REPLICATIONS = 2
 FIRST_TUNING_WORLD = 1_000_000_000
 """Replication numbers from here on are for tuning only."""
 

@@ -52,6 +52,7 @@ class DataPlane:
         """Put a version into service at day `now`; the window it goes live in is shared with the old one."""
         window, part = self._window_of(now)
         if self.champions:
+            self._scan_to(min(window, self.windows))
             self._carried = self._served_until(now, window, part)
         self.scanned = min(window, self.windows)
         fresh = self._accuracy(version, now, now, min(window, self.windows - 1))
@@ -72,6 +73,8 @@ class DataPlane:
 
     def next_alarm(self, until: float) -> tuple[int, Watch] | None:
         """First call of a monitor at the end of a window not later than day `until`; None when all are silent."""
+        if not self.watches:
+            return None  # nobody looks: what is served is computed when it ends
         limit = min(self._window_of(until)[0], self.windows)
         while True:
             calls = [(w.next_alarm, i) for i, w in enumerate(self.watches) if w.next_alarm is not None]
@@ -84,8 +87,11 @@ class DataPlane:
 
     def finish(self) -> None:
         """Compute what is left up to the horizon."""
-        while self.scanned < self.windows:
-            self.scan(min(self.scanned + BLOCK, self.windows))
+        self._scan_to(self.windows)
+
+    def _scan_to(self, stop: int) -> None:
+        while self.scanned < stop:
+            self.scan(min(self.scanned + BLOCK, stop))
 
     def scan(self, stop: int) -> None:
         """Compute windows up to `stop` (exclusive) for the champion."""

@@ -14,6 +14,7 @@ from sim.drift import add, moved_columns, moved_slices, named
 from sim.quality import Version
 
 if TYPE_CHECKING:
+    from scenarios.schema import Scenario
     from sim.engine import Run
 
 
@@ -21,9 +22,13 @@ def go_live(run: Run, candidate: Version) -> None:
     """Replace the champion by the candidate, for all traffic at once."""
     run.plane.go_live(candidate, run.now)
     run.record("deployment", f"version {candidate.number}", f"data cut {candidate.cut:.3f} d")
-    for name, component in named(run.scenario.drift):
-        if isinstance(component, Adversarial):
-            run.env.process(answer(run, name, component))
+    for name, component in run.adversaries:
+        run.env.process(answer(run, name, component))
+
+
+def adversaries_of(scenario: Scenario) -> list[tuple[str, Adversarial]]:
+    """Components that answer deployments, with the names of their random streams."""
+    return [(name, part) for name, part in named(scenario.drift) if isinstance(part, Adversarial)]
 
 
 def answer(run: Run, name: str, component: Adversarial) -> Generator[simpy.Event, Any, None]:

@@ -18,6 +18,7 @@ from scenarios.monitoring import Monitor
 from scenarios.policies import PolicySpec, parse_policy
 from scenarios.schema import Scenario
 from sim.dataplane import DataPlane
+from sim.deployment import adversaries_of
 from sim.ledger import Ledger
 from sim.monitoring import Alarm, LabelWatch, Watch, labels_used, watches_of
 from sim.oracle import best_dates
@@ -93,6 +94,7 @@ class Run:
         watches = watches_of(_once([*wanted, *scenario.monitors]), world)
         self.plane = data_plane(world, self.quality, self.state.features, watches)
         self.heeded = frozenset(monitor.label for monitor in wanted)
+        self.adversaries = adversaries_of(scenario)
         self.ledger = Ledger()
         self.alarms: list[Alarm] = []
         self.events: list[Event] = []
@@ -133,15 +135,17 @@ class Run:
         """Play from time 0 to the horizon."""
         self.plane.go_live(self.quality.initial(), 0.0)
         self.consult()
-        horizon = self.scenario.horizon
+        horizon, env, plane = self.scenario.horizon, self.env, self.plane
         while True:
-            ahead = min(self.env.peek(), horizon)
-            alarm = None if self._alarm_pending else self.plane.next_alarm(ahead)
-            if alarm is not None:
-                self._announce(*alarm)
-            if self.env.peek() >= horizon - _TIME_SLACK:
+            following = env.peek()
+            if not self._alarm_pending:
+                alarm = plane.next_alarm(min(following, horizon))
+                if alarm is not None:
+                    self._announce(*alarm)
+                    following = env.peek()
+            if following >= horizon - _TIME_SLACK:
                 break
-            self.env.step()
+            env.step()
         self.plane.finish()
         return self._result()
 

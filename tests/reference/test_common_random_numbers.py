@@ -7,8 +7,9 @@ from analysis.comparison import compare
 
 
 def test_differences_of_contenders_vary_at_least_five_times_less() -> None:
-    # The ratio of variances of 16 worlds is around 20; it has a spread of about a factor 2, so 5 is far below.
-    scenario = scenarios.load("fraud_detection", horizon="90d")
-    found = compare(scenario, ["scheduled:1d", "cost-aware:6h"], replications=16)
+    # The gain is that of policies of like cost: what the crowds of a world do to both cancels. (Where one costs a
+    # multiple of the other, its own variance is left over.) The ratio of 12 worlds has a spread of a factor 2.
+    scenario = scenarios.load("fraud_detection")
+    found = compare(scenario, ["scheduled:1d", "cost-aware:6h"], replications=12)
     for policy in {"scheduled:1d", "cost-aware:6h", "scheduled:best"} - {found.baseline}:
         assert found.variance_reduction(policy) >= 5.0, policy

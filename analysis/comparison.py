@@ -7,6 +7,7 @@ policy is what it saves over its twin.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -279,6 +280,8 @@ def _world_for(policy: Policy, world: World) -> World:
 
 
 def _play(world: World, policy: Policy) -> Result:
+    """Play a policy; what it leaves in itself must not show in another world."""
+    policy = copy.deepcopy(policy)
     return run(world.scenario, policy, world.seed, replication=world.replication, world=world)
 
 

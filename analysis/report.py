@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 def verdict(comparison: Comparison) -> str:
     """One sentence: who is cheapest, by how much, and whether that is certain."""
     best, currency = comparison.best, comparison.scenario.currency
+    costs = comparison.values(best, "annual_cost")
     rivals = [name for name in comparison.candidates if name != best]
+    twins = [name for name in rivals if (comparison.values(name, "annual_cost") == costs).all()]
+    if twins and len(twins) < len(rivals) and not comparison.one_world:
+        # A schedule as long as the horizon is never retraining by another name: no rival.
+        rivals = [name for name in rivals if name not in twins]
     if not rivals:
         return f"{best} is the only candidate."
     # Several rivals are tested at once: each gets its share of the 5 % error.

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from scenarios.base import Component
 from scenarios.monitoring import Monitor
@@ -62,6 +62,18 @@ class PolicySpec(Component):
     cooldown: float | None = Field(default=None, ge=0, description="days after a retraining without another")
     budget: float | None = Field(default=None, gt=0, description="retrainings a year, at most")
     votes: PositiveCount | None = Field(default=None, description="triggers that must agree")
+
+    @model_validator(mode="after")
+    def _knobs_fit(self) -> Self:
+        if self.kind in ("hybrid", "continuous") and self.interval is None:
+            raise ValueError(f"a policy of kind {self.kind} needs interval (days)")
+        if self.kind == "random" and self.retrains is None:
+            raise ValueError("a policy of kind random needs retrains")
+        if self.interval is not None and self.kind not in ("scheduled", "hybrid", "continuous", "cost-aware"):
+            raise ValueError(f"interval does not apply to a policy of kind {self.kind}")
+        if self.triggers is not None and self.kind not in ("triggered", "hybrid"):
+            raise ValueError(f"triggers do not apply to a policy of kind {self.kind}")
+        return self
 
     @property
     def tuned(self) -> bool:

@@ -120,6 +120,13 @@ class Traffic(Component):
     def _one_source(self) -> Self:
         if (self.rate is None) == (self.recorded is None):
             raise ValueError("give exactly one of rate and recorded")
+        if self.recorded is not None:
+            if min(self.recorded.values or [0.0]) < 0.0:
+                raise ValueError("recorded: requests must not be below 0")
+            if self.daily_profile or self.weekly_profile or self.campaigns or self.growth_per_year:
+                raise ValueError(
+                    "recorded: the record has its own profile, growth and campaigns, give none beside it"
+                )
         for field in ("daily_profile", "weekly_profile"):
             profile: list[float] | None = getattr(self, field)
             if profile is not None and not any(profile):

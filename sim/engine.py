@@ -57,7 +57,9 @@ def run(
         raise ValueError(f"seed and replication: got {seed} and {replication}, expected integers >= 0")
     if world is None:
         world = World(scenario, seed, replication)
-    elif (world.seed, world.replication) != (seed, replication) or world.scenario != scenario:
+    elif (world.seed, world.replication) != (seed, replication) or (
+        world.scenario is not scenario and world.scenario != scenario
+    ):
         raise ValueError("world: it belongs to another scenario, seed or replication")
     return Run(world, resolve_policy(policy)).play()
 
@@ -83,17 +85,18 @@ class Run:
     """The state of one replication under one policy while it is played."""
 
     def __init__(self, world: World, policy: Policy, data_plane: type[DataPlane] = DataPlane) -> None:
-        self.world = world
         self.policy = policy
+        self.world = world
         self.scenario = scenario = world.scenario
         self.env = simpy.Environment()
         self.training_capacity = simpy.Resource(self.env, scenario.pipeline.capacity)
         self.state = world.state()
         self.quality = quality_of(scenario, self.state)
         wanted = monitors_of(policy, scenario)
-        watches = watches_of(_once([*wanted, *scenario.monitors]), world)
+        heeded = _once(wanted)
+        watches = watches_of(_once([*heeded, *scenario.monitors]), world)
         self.plane = data_plane(world, self.quality, self.state.features, watches)
-        self.heeded = frozenset(monitor.label for monitor in wanted)
+        self.heeded = frozenset(monitor.label for monitor in heeded)
         self.adversaries = adversaries_of(scenario)
         self.ledger = Ledger()
         self.alarms: list[Alarm] = []

@@ -102,7 +102,8 @@ class Watch:
         self.windows = scenario.windows
         default_cadence = 1.0 if monitor.needs_labels else scenario.window
         cadence = monitor.cadence or max(default_cadence, scenario.window)
-        default_window = 7.0 if monitor.needs_labels else cadence
+        # A CUSUM adds up independent looks, so its windows must not overlap.
+        default_window = 7.0 if monitor.needs_labels and monitor.rule != "cusum" else cadence
         width = monitor.window or max(default_window, scenario.window)
         self.cadence = max(round(cadence / scenario.window), 1)
         self.width = max(round(width / scenario.window), 1)

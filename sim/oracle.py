@@ -49,6 +49,7 @@ def best_dates(world: World, quality: Quality, state: State) -> NDArray[np.float
         features,
         concept,
         math.ceil(scenario.windows / MAX_EPOCHS),
+        scenario.pipeline.capacity,
     )
     dates = np.asarray(windows * scenario.window, dtype=np.float64)
     from_scratch = (

@@ -261,7 +261,7 @@ class Cooldown(Wrapper):
         self.name = f"{policy.name}+cooldown={duration:g}d"
 
     def decide(self, view: View) -> Decision:
-        """Hold a retraining back during the cooldown; ask again when it is over."""
+        """Drop a retraining that falls into the cooldown; the policy is asked again when it is over."""
         wish = self.policy.decide(view)
         last = view.retrainings[-1] if view.retrainings else -math.inf
         if wish.retrain and view.now < last + self.duration - _TIME_SLACK:

@@ -89,6 +89,7 @@ def best_dates(
     learned_features: Array,
     learned_concept: Array,
     step: int,
+    capacity: int,
 ) -> NDArray[np.int64]:
     """Windows at whose start to ask for a retraining so that staleness plus price is least.
 
@@ -104,7 +105,8 @@ def best_dates(
     part = duration / window - whole
     if part < 1e-9:
         part = 0.0
-    busy = max(whole + (1 if part > 0.0 else 0), 1)
+    # With room for several trainings one a window is allowed: more than can be had, so still a bound.
+    busy = max(whole + (1 if part > 0.0 else 0), 1) if capacity == 1 else 1
     epochs = (windows + step - 1) // step
     value = np.zeros(epochs)
     following = np.full(epochs, -1, np.int64)

@@ -22,7 +22,7 @@ from sim.randomness import moment_number
 from sim.world import World
 
 Array = NDArray[np.float64]
-SAMPLING = {"multinomial": 0, "normal": 1, "none": 2}
+SAMPLING = {"multinomial": sampling.EXACT, "normal": sampling.NORMAL, "none": sampling.EXPECTED}
 SCORES = {
     "feature_drift_psi": scores.psi_of_counts,
     "feature_drift_ks": scores.ks_of_counts,

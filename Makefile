@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= out
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all lint bench peers clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -33,5 +33,17 @@ lint: $(STAMP)
 bench: $(STAMP)
 	for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
 
+# Other tools that the benchmarks compare with; each pins old packages, so each gets an environment of its own.
+PEERS := evidently nannyml alibi-detect frouros river
+PEER_evidently := 'pandas<3'
+PEER_nannyml := 'pandas<3' statsmodels
+
+peers: $(foreach peer,$(PEERS),.venv-peers/$(peer)/.installed)
+
+.venv-peers/%/.installed:
+	$(PYTHON) -m venv .venv-peers/$*
+	.venv-peers/$*/bin/pip install --quiet --disable-pip-version-check $* $(PEER_$*)
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(OUT) build *.egg-info
+	rm -rf $(VENV) .venv-peers $(OUT) build *.egg-info

@@ -13,25 +13,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
-from scipy.spatial.distance import jensenshannon
+from scipy.spatial.distance import cityblock, euclidean, jensenshannon
 from scipy.special import ndtr, ndtri
 
 from sim.kernels import sampling
 from sim.kernels.scores import (
+    COUNT_SCORES,
     FLOOR,
     SCORES,
+    chi_square,
+    chi_square_divergence,
+    chi_square_of_counts,
+    hellinger,
+    hellinger_of_counts,
     js,
+    js_distance,
+    js_distance_of_counts,
     js_of_counts,
     kl,
     kl_of_counts,
     ks,
     ks_of_counts,
+    mmd_of_counts,
     proportions,
     psi,
     psi_of_counts,
     psi_population,
-    trailing_sum,
+    total_variation,
+    total_variation_of_counts,
     wasserstein,
+    wasserstein_of_counts,
 )
 
 KEY, EDGES_KEY = np.uint64(77), np.uint64(78)
@@ -41,11 +52,24 @@ PEERS = {
     "psi": lambda e, a: stats.entropy(a, e) + stats.entropy(e, a),
     "kl": lambda e, a: stats.entropy(a, e),
     "js": lambda e, a: jensenshannon(e, a) ** 2,
+    "js_distance": jensenshannon,
+    "hellinger": lambda e, a: euclidean(np.sqrt(e), np.sqrt(a)) / math.sqrt(2),
+    "total_variation": lambda e, a: cityblock(e, a) / 2,
+    "chi_square_divergence": lambda e, a: stats.chisquare(a, e).statistic,
     "ks": lambda r, c: stats.ks_2samp(r, c).statistic,
     "wasserstein": stats.wasserstein_distance,
 }
-BINNED = {"psi", "kl", "js"}
-KERNELS = {"psi": psi_of_counts, "kl": kl_of_counts, "js": js_of_counts}
+FLOORED = {"psi", "kl", "js", "js_distance", "chi_square_divergence"}
+BINNED = FLOORED | {"hellinger", "total_variation"}
+KERNELS = {
+    "psi": psi_of_counts,
+    "kl": kl_of_counts,
+    "js": js_of_counts,
+    "js_distance": js_distance_of_counts,
+    "hellinger": hellinger_of_counts,
+    "total_variation": total_variation_of_counts,
+    "chi_square_divergence": chi_square_of_counts,
+}
 
 
 def vectors(name):
@@ -68,7 +92,7 @@ def vectors(name):
 
 @pytest.mark.parametrize("name", SCORES)
 def test_scores_equal_scipy(name):
-    floor = {"floor": 0.0} if name in BINNED else {}
+    floor = {"floor": 0.0} if name in FLOORED else {}
     for reference, current in vectors(name):
         assert SCORES[name](reference, current, **floor) == pytest.approx(
             PEERS[name](reference, current), rel=1e-12, abs=1e-12
@@ -85,13 +109,13 @@ def test_scores_are_zero_for_equal_data_and_positive_otherwise(name):
 
 
 @pytest.mark.parametrize("name", SCORES)
-def test_scores_are_symmetric_except_kl(name):
+def test_scores_are_symmetric_except_kl_and_chi_square(name):
+    if name in {"kl", "chi_square_divergence"}:
+        assert SCORES[name](*AGE) != pytest.approx(SCORES[name](*AGE[::-1]), rel=1e-3)
+        return
     for reference, current in vectors(name):
         forward, back = SCORES[name](reference, current), SCORES[name](current, reference)
-        if name != "kl":
-            assert forward == pytest.approx(back, rel=1e-12, abs=1e-15)
-    if name == "kl":
-        assert kl(*AGE) != pytest.approx(kl(*AGE[::-1]), rel=1e-3)
+        assert forward == pytest.approx(back, rel=1e-12, abs=1e-15)
 
 
 @pytest.mark.parametrize("name", SCORES)
@@ -141,8 +165,60 @@ def test_js_of_disjoint_data_is_ln_2():
 )
 @pytest.mark.parametrize("name", sorted(BINNED))
 def test_binned_scores_refuse_what_is_not_proportions(name, expected, actual, floor, message):
+    if name not in FLOORED and message == "floor":
+        return  # they take none
     with pytest.raises(ValueError, match=message):
-        SCORES[name](expected, actual, floor)
+        SCORES[name](expected, actual, *([floor] if name in FLOORED else []))
+
+
+def test_empty_bins_of_scores_without_logarithm():
+    e, a = [0.5, 0.5, 0.0, 0.0], [0.5, 0.25, 0.25, 0.0]
+    assert chi_square_divergence(e, a) == pytest.approx(
+        0.25**2 / 0.5 + (0.25 - FLOOR) ** 2 / FLOOR, rel=1e-13
+    )
+    assert chi_square_divergence(e, a, 0.0) == math.inf
+    assert chi_square_divergence(a, e, 0.0) == pytest.approx(0.25**2 / 0.25 + 0.25, rel=1e-13)
+    assert hellinger(e, a) == pytest.approx(PEERS["hellinger"](e, a), rel=1e-13)
+    assert total_variation(e, a) == 0.25
+    assert hellinger([1.0, 0.0], [0.0, 1.0]) == total_variation([1.0, 0.0], [0.0, 1.0]) == 1.0
+
+
+@pytest.mark.parametrize("base", [2.0, 10.0, math.e])
+def test_js_in_other_bases(base):
+    assert js(*AGE, base=base) == pytest.approx(jensenshannon(*AGE, base=base) ** 2, rel=1e-12)
+    assert js_distance(*AGE, base=base) == pytest.approx(jensenshannon(*AGE, base=base), rel=1e-12)
+    for bad in (1.0, 0.5, math.nan):
+        with pytest.raises(ValueError, match="base"):
+            js(*AGE, base=bad)
+
+
+def test_chi_square_equals_scipy_and_leaves_out_empty_bins():
+    rng = np.random.default_rng(4)
+    for bins in (2, 5, 40):
+        for rows in (30, 1000, 10**7):
+            reference, current = (
+                rng.multinomial(rows, rng.dirichlet(np.full(bins, 5.0))) + 1 for _ in range(2)
+            )
+            peer = stats.chi2_contingency(np.stack((reference, current)), correction=False)
+            assert chi_square(reference, current) == pytest.approx((peer.statistic, peer.pvalue), rel=1e-10)
+            padded = np.append(reference, [0, 0]), np.insert(current, bins, [0, 0])
+            assert chi_square(*padded) == chi_square(reference, current)
+    assert chi_square([3, 0], [9, 0]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("reference", "current", "message"),
+    [
+        ([1, 2], [1, 2, 3], "same bins"),
+        ([[1, 2]], [[1, 2]], "vectors"),
+        ([1, -2], [1, 2], ">= 0"),
+        ([1, 2], [1, math.nan], "finite"),
+        ([0, 0], [1, 2], "at least one count"),
+    ],
+)
+def test_chi_square_refuses_what_is_not_counts(reference, current, message):
+    with pytest.raises(ValueError, match=message):
+        chi_square(reference, current)
 
 
 def test_proportions_add_half_a_count():
@@ -169,7 +245,11 @@ def test_binned_scores_obey_their_identities(e, a, order):
     assert psi(e, a) == pytest.approx(kl(e, a) + kl(a, e), rel=1e-9, abs=1e-14)
     assert 0 <= js(e, a) <= math.log(2)
     assert js(e, a) <= psi(e, a) / 8 + 1e-14  # Jensen-Shannon is at most an eighth of the symmetric KL
-    for score in (psi, kl, js):
+    assert total_variation(e, a) ** 2 / 2 <= kl(e, a) / 4 + 1e-14  # Pinsker
+    assert hellinger(e, a) ** 2 <= total_variation(e, a) + 1e-14
+    assert total_variation(e, a) <= math.sqrt(2) * hellinger(e, a) + 1e-14
+    assert kl(e, a) <= math.log1p(chi_square_divergence(e, a)) + 1e-12
+    for score in (SCORES[name] for name in sorted(BINNED)):
         assert score(e[order], a[order]) == pytest.approx(score(e, a), rel=1e-9, abs=1e-14)
         merged = score([e[0] + e[1], *e[2:]], [a[0] + a[1], *a[2:]])
         assert merged <= score(e, a) + 1e-12  # coarser bins never show more
@@ -192,9 +272,9 @@ def test_sample_scores_under_change_of_unit(r, c, scale, offset):
 # --- kernels ---
 
 
-def scored(kernel, counts, expected, pseudo_count):
+def scored(kernel, counts, expected, pseudo_count, *of_bins):
     out = np.full(counts.shape[:2], -1.0)
-    kernel(counts, expected, pseudo_count, out)
+    kernel(counts, expected, pseudo_count, *of_bins, out)
     return out
 
 
@@ -246,7 +326,29 @@ def test_binned_ks_never_exceeds_ks_of_the_rows():
         assert score <= ks(reference, current) + 1e-15
 
 
-@pytest.mark.parametrize("kernel", [psi_of_counts, kl_of_counts, js_of_counts, ks_of_counts])
+@pytest.mark.parametrize("pseudo_count", [0.5, 0.0])
+def test_wasserstein_of_counts_moves_the_mass_of_the_bins(pseudo_count):
+    counts, expected = histograms_of_many_kinds()
+    positions = np.sort(np.random.default_rng(2).normal(size=(3, 7)), axis=1)
+    scores = scored(wasserstein_of_counts, counts, expected, pseudo_count, positions)
+    for i, j in np.ndindex(scores.shape):
+        exact = stats.wasserstein_distance(
+            positions[j], positions[j], expected[j], proportions(counts[i, j], pseudo_count)
+        )
+        assert scores[i, j] == pytest.approx(exact, rel=1e-11, abs=1e-14)
+
+
+@pytest.mark.parametrize("pseudo_count", [0.5, 0.0])
+def test_mmd_of_counts_is_the_quadratic_form(pseudo_count):
+    counts, expected = histograms_of_many_kinds()
+    positions = np.random.default_rng(2).normal(size=(3, 7))
+    gram = np.exp(-0.5 * (positions[:, :, None] - positions[:, None, :]) ** 2)
+    scores = scored(mmd_of_counts, counts, expected, pseudo_count, gram)
+    gaps = proportions(counts, pseudo_count) - expected
+    np.testing.assert_allclose(scores, np.einsum("ijk,jkl,ijl->ij", gaps, gram, gaps), rtol=1e-10, atol=1e-15)
+
+
+@pytest.mark.parametrize("kernel", COUNT_SCORES.values())
 @pytest.mark.parametrize("pseudo_count", [0.5, 0.0])
 def test_windows_without_rows_or_with_nan_score_nan(kernel, pseudo_count):
     counts = np.full((4, 2, 3), 5.0)
@@ -258,24 +360,12 @@ def test_windows_without_rows_or_with_nan_score_nan(kernel, pseudo_count):
     assert np.nanmax(scores) < 1e-15
 
 
-def test_trailing_sum_pools_the_last_windows():
-    rng = np.random.default_rng(1)
-    counts = rng.integers(0, 50, (30, 2, 4)).astype(float)
-    cumulative = np.concatenate((np.zeros((1, 2, 4)), np.cumsum(counts, axis=0)))
-    for start, stop, width, first in (
-        (0, 30, 1, 0),
-        (0, 30, 7, 0),
-        (12, 25, 7, 10),
-        (5, 5, 3, 0),
-        (10, 30, 100, 10),
-    ):
-        out = np.full(counts.shape, -1.0)
-        trailing_sum(cumulative, start, stop, width, first, out)
-        for i in range(30):
-            if start <= i < stop:
-                np.testing.assert_array_equal(out[i], counts[max(first, i + 1 - width) : i + 1].sum(axis=0))
-            else:
-                assert (out[i] == -1).all()
+def test_windows_without_rows_score_nan_in_kernels_with_positions():
+    counts = np.array([[[0.0, 0.0]], [[3.0, math.nan]], [[4.0, 4.0]]])
+    expected, positions, gram = np.full((1, 2), 0.5), np.array([[0.0, 1.0]]), np.eye(2)[None]
+    for kernel, of_bins in ((wasserstein_of_counts, positions), (mmd_of_counts, gram)):
+        scores = scored(kernel, counts, expected, 0.5, of_bins)
+        np.testing.assert_array_equal(scores[:, 0], [math.nan, math.nan, 0.0])
 
 
 # --- population and sampling law ---

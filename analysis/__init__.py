@@ -11,10 +11,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.comparison import Comparison, compare
+    from analysis.run_quality import monitor_quality
+    from analysis.shifted_columns import TableDrift, table_drift
 
-__all__ = ["Comparison", "backtest", "compare", "economics", "plots", "statistics"]
+_HOME = {
+    "Comparison": "analysis.comparison",
+    "TableDrift": "analysis.shifted_columns",
+    "compare": "analysis.comparison",
+    "monitor_quality": "analysis.run_quality",
+    "table_drift": "analysis.shifted_columns",
+}
+_MODULES = ("backtest", "detection", "detection_quality", "economics", "plots", "run_lengths", "statistics")
 
-_HOME = {"Comparison": "analysis.comparison", "compare": "analysis.comparison"}
+__all__ = [
+    "Comparison",
+    "TableDrift",
+    "backtest",
+    "compare",
+    "detection",
+    "detection_quality",
+    "economics",
+    "monitor_quality",
+    "plots",
+    "run_lengths",
+    "statistics",
+    "table_drift",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,7 +45,7 @@ def __getattr__(name: str) -> Any:
 
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
-    if name in __all__:
+    if name in _MODULES:
         return import_module(f"analysis.{name}")
     raise AttributeError(f"module 'analysis' has no attribute {name!r}")
 

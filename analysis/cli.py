@@ -253,6 +253,45 @@ def backtest(
         tell_files(files)
 
 
+@app.command()
+def drift(
+    reference: Annotated[Path, typer.Argument(help="CSV or Parquet: the table when all was well")],
+    current: Annotated[Path, typer.Argument(help="CSV or Parquet: the table of now, same columns")],
+    feature: Annotated[
+        list[str] | None, typer.Option("--feature", "-f", help="compare this column only; repeatable")
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="leave this column out; repeatable")] = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option(help="compare this column of numbers as categories; repeatable")
+    ] = None,
+    bins: Annotated[int, typer.Option(help="equal-frequency bins of a column", min=2, max=1000)] = 10,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Compare two tables of your data, column by column, worst first."""
+    with user_errors():
+        from analysis.drift_report import drift_text, save_drift
+        from analysis.shifted_columns import table_drift
+
+        prepare(out)
+        found = table_drift(
+            reference,
+            current,
+            features=feature or (),
+            ignore=ignore or (),
+            categorical=categorical or (),
+            bins=bins,
+        )
+        for warning in found.warnings:
+            typer.echo(f"warning: {warning}", err=True)
+        files = save_drift(found, out) if out else []
+        if json:
+            show_json(found.to_dict())
+            return
+        typer.echo(drift_text(found))
+        tell_files(files)
+
+
 @app.command("worked-figures")
 def worked_figures(json: Json = False) -> None:
     """Check the source's worked figures: expected, computed, and the errata found."""

@@ -6,7 +6,9 @@ own with an Agg canvas, so pyplot's state is never touched.
 
 from __future__ import annotations
 
+from analysis.detection_quality import plot_quality
 from analysis.plot_comparisons import CATEGORIES, MORE_CATEGORIES, Compared, plot_costs, plot_differences
+from analysis.plot_drift import plot_drift
 from analysis.plot_replays import plot_replays
 from analysis.plot_runs import MANY, plot_run, plot_timelines
 from analysis.plot_styles import INK, Style, policy_style, save_figure
@@ -20,6 +22,8 @@ __all__ = [
     "Style",
     "plot_costs",
     "plot_differences",
+    "plot_drift",
+    "plot_quality",
     "plot_replays",
     "plot_run",
     "plot_timelines",

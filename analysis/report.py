@@ -157,9 +157,17 @@ def run_document(result: Result) -> dict[str, Any]:
         "policy": result.policy,
         "summary": {key: _number(value) for key, value in result.summary.items()},
         "costs": {key: float(value) for key, value in result.costs.items()},
+        "monitors": _monitors(result),
         "events": result.events.to_dict("records"),
         "provenance": result.provenance,
     }
+
+
+def _monitors(result: Result) -> list[dict[str, Any]]:
+    from analysis.run_quality import monitor_quality
+
+    rows = monitor_quality(result).reset_index().to_dict("records") if result.scores else []
+    return [{str(k): _number(v) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
 
 
 def run_text(result: Result, last_events: int = 20) -> str:
@@ -188,9 +196,33 @@ def run_text(result: Result, last_events: int = 20) -> str:
     more = f" (the last {last_events} of {len(result.raw_events)}; --out has them all)" if hidden > 0 else ""
     head = f"{result.scenario.title}: {result.policy}, replication {result.replication}"
     parts = [head, aligned(figures, "figure"), aligned(costs, "category")]
+    if result.scores:
+        parts.append(_monitors_text(result))
     if events:
         parts += [f"Events{more}", "\n".join(events)]
     return "\n\n".join(parts)
+
+
+def _monitors_text(result: Result) -> str:
+    from analysis.run_quality import IN_TIME, monitor_quality
+
+    rows = {
+        str(name): {
+            "alarms": f"{row['alarms']:.0f}",
+            "losses": f"{row['losses']:.0f}",
+            "in time": f"{row['detected']:.0f}",
+            "delay h": _optional(row["delay_hours"], ".1f"),
+            "F1": _optional(row["f1"], ".2f"),
+            "F1 of every k": _optional(row["f1_of_every"], ".2f")
+            and f"{row['f1_of_every']:.2f} ({format_duration(row['every_days'])})",
+        }
+        for name, row in monitor_quality(result).to_dict("index").items()
+    }
+    return (
+        f"{aligned(rows, 'monitor')}\n"
+        f"in time: within {format_duration(IN_TIME)} of a loss; "
+        "every k: a monitor that looks at nothing and calls as often"
+    )
 
 
 def save_run(result: Result, folder: str | Path) -> list[Path]:

@@ -8,32 +8,87 @@ monitoring'.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self, get_args
+import math
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from scenarios.base import Component
-from scenarios.units import Days, MoneyPerDay, PositiveCount, PositiveDays, Real
+from scenarios.detectors import Detector
+from scenarios.units import (
+    DAYS_PER_YEAR,
+    Days,
+    MoneyPerDay,
+    PositiveCount,
+    PositiveDays,
+    PositivePerDay,
+    Real,
+)
+
+Score = Literal[
+    "psi",
+    "kl",
+    "js",
+    "js_distance",
+    "ks",
+    "wasserstein",
+    "hellinger",
+    "chi_square",
+    "total_variation",
+    "mmd",
+]
+SCORES: tuple[str, ...] = get_args(Score)
 
 Metric = Literal[
     "accuracy",
     "slice_accuracy",
     "feature_drift_psi",
-    "feature_drift_ks",
+    "feature_drift_kl",
     "feature_drift_js",
+    "feature_drift_js_distance",
+    "feature_drift_ks",
+    "feature_drift_wasserstein",
+    "feature_drift_hellinger",
+    "feature_drift_chi_square",
+    "feature_drift_total_variation",
+    "feature_drift_mmd",
     "prediction_distribution_shift",
 ]
 METRICS: tuple[str, ...] = get_args(Metric)
 
-DEFAULT_THRESHOLDS = {
-    "accuracy": 0.05,
-    "slice_accuracy": 0.05,
-    "feature_drift_psi": 0.2,
-    "feature_drift_ks": 0.1,
-    "feature_drift_js": 0.1,
-    "prediction_distribution_shift": 0.1,
-}
-"""Alert thresholds of the source's tables: a drop of accuracy, PSI, KS and JS."""
+DEFAULT_DROP = 0.05
+"""Alert threshold of the source for a drop of accuracy."""
+DEFAULT_SCORES = {"psi": 0.2, "ks": 0.1, "js": 0.1}
+"""Alert thresholds of the source's table of feature distributions; it has none for the other scores."""
+CUSUM_INTERVAL = 5.0
+"""Usual decision interval of a CUSUM, in standard deviations."""
+ONE_A_QUARTER = 4.0 / DAYS_PER_YEAR
+"""False alarms a day that the rule `significance` accepts unless told otherwise."""
+
+# Rules that use each look once: trailing windows that overlap would count the same rows again.
+_ONCE = ("cusum", "detector")
+
+
+class AdaptiveLimits(Component):
+    """Control limits from the monitor's own past: mean + deviations x standard deviation of a trailing window."""
+
+    trailing: PositiveDays = Field(default=28.0, description="looks of this trailing time set the limit")
+    deviations: Annotated[Real, Field(gt=0)] = Field(
+        default=3.0, description="standard deviations above the mean at which it calls"
+    )
+    season: Literal["none", "daily", "weekly"] = Field(
+        default="none",
+        description="the mean is taken over looks at the same time of the day or week only, once there are two",
+    )
+    min_looks: Annotated[PositiveCount, Field(ge=2)] = Field(
+        default=14,
+        description="no limit from fewer looks: threshold holds until then, or nothing where it is absent",
+    )
+
+    @property
+    def season_length(self) -> float:
+        """Days; 0 without a season."""
+        return {"none": 0.0, "daily": 1.0, "weekly": 7.0}[self.season]
 
 
 class Monitor(Component):
@@ -43,8 +98,8 @@ class Monitor(Component):
     name: str = Field(default="", description="name in tables; the metric when absent")
     threshold: Annotated[Real, Field(gt=0)] | None = Field(
         default=None,
-        description="call above this; accuracy: drop as a fraction (0.05), cusum: decision interval in sd; "
-        "the source's alert threshold of the metric when absent",
+        description="call above this; accuracy: drop as a fraction (0.05), cusum: decision interval in sd, adaptive: "
+        "until it has limits of its own; the source's alert threshold of the metric when absent",
     )
     window: PositiveDays | None = Field(
         default=None, description="data of this trailing window are pooled; 7d for accuracy, else the cadence"
@@ -55,6 +110,9 @@ class Monitor(Component):
     features: Literal["all"] | list[str] = Field(default="all", description="features looked at")
     aggregate: Literal["max", "mean"] = Field(
         default="max", description="score of several features: the worst one, or their mean"
+    )
+    score: Score | None = Field(
+        default=None, description="score of prediction_distribution_shift; js when absent"
     )
     slice: str | None = Field(default=None, description="the slice of slice_accuracy")
     rows: PositiveCount | None = Field(
@@ -73,11 +131,26 @@ class Monitor(Component):
     )
     min_samples: PositiveCount = Field(default=100, description="no score from fewer rows or labels")
     cooldown: Days = Field(default=1.0, description="silence after an alarm")
-    rule: Literal["threshold", "cusum", "staleness_cost"] = Field(
+    rule: Literal["threshold", "cusum", "staleness_cost", "significance", "adaptive", "detector"] = Field(
         default="threshold",
-        description="call when the score is above the threshold; when a CUSUM of its standardised excess is; "
-        "or when the money lost to staleness since deployment has reached the price of a retraining",
+        description="call when the score is above the threshold (threshold) or above limits from its own past "
+        "(adaptive); when chance alone would call as rarely as false_alarms says (significance); when a CUSUM of "
+        "the standardised scores or another detector does; or when the money lost to staleness since deployment has "
+        "reached the price of a retraining (staleness_cost)",
     )
+    detector: Detector | None = Field(
+        default=None, description="a streaming detector by name, or with its parameters"
+    )
+    false_alarms: PositivePerDay | None = Field(
+        default=None,
+        description="rule significance: false alarms accepted while nothing changes, e.g. '4/y'; one a quarter",
+    )
+    correction: Literal["family_wise", "benjamini_hochberg"] | None = Field(
+        default=None,
+        description="p-values of several features are put together by Sidak's family-wise rule or by that of "
+        "Benjamini and Hochberg; family_wise",
+    )
+    limits: AdaptiveLimits | None = Field(default=None, description="rule adaptive: how its limits are set")
     allowance: Annotated[Real, Field(ge=0)] = Field(
         default=0.5, description="CUSUM allowance k in sd of the score"
     )
@@ -87,43 +160,120 @@ class Monitor(Component):
     )
     cost: MoneyPerDay = Field(default=0.0, description="price of running this monitor, e.g. '$200/month'")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _detector_is_a_rule(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("detector") is not None and "rule" not in given:
+            return given | {"rule": "detector"}
+        return given
+
     @model_validator(mode="after")
-    def _rule_fits_metric(self) -> Self:
-        labelled = self.metric in ("accuracy", "slice_accuracy")
+    def _metric_fits(self) -> Self:
         if self.metric == "slice_accuracy" and self.slice is None:
             raise ValueError("slice_accuracy needs slice: the name of the slice it watches")
         if self.metric != "slice_accuracy" and self.slice is not None:
             raise ValueError(f"slice can be given only with metric: slice_accuracy, not with {self.metric}")
-        if self.rule == "staleness_cost" and self.metric != "accuracy":
-            raise ValueError(
-                "rule staleness_cost needs metric: accuracy, because money is lost with accuracy"
-            )
-        if self.rule == "cusum" and not labelled:
-            raise ValueError("rule cusum needs an accuracy metric")
+        if self.score is not None and self.metric != "prediction_distribution_shift":
+            raise ValueError(f"score applies to prediction_distribution_shift, not to metric {self.metric}")
         if self.reference_rows < self.bins:
             raise ValueError(
                 f"reference_rows must be at least bins ({self.bins}), so that each bin has a row"
             )
-        if labelled and self.features != "all":
+        if self.needs_labels and self.features != "all":
             raise ValueError(f"features do not apply to metric {self.metric}")
         return self
+
+    @model_validator(mode="after")
+    def _rule_fits(self) -> Self:
+        if self.rule == "staleness_cost" and self.metric != "accuracy":
+            raise ValueError(
+                "rule staleness_cost needs metric: accuracy, because money is lost with accuracy"
+            )
+        self._rule_has_its_fields()
+        if self.rule in ("significance", "detector", "cusum") and not self.needs_labels:
+            if self.aggregate == "mean":
+                raise ValueError(f"aggregate mean does not apply to rule {self.rule}: it judges each feature")
+            if self.sampling == "none":
+                raise ValueError(
+                    f"sampling none does not fit rule {self.rule}: without noise nothing is rare"
+                )
+        if self.detector is not None and self.detector.feed == "errors" and not self.needs_labels:
+            raise ValueError(
+                f"detector {self.detector.kind} needs an accuracy metric: it reads right and wrong answers"
+            )
+        if self.reads_labels and self.sampling == "none":
+            raise ValueError("sampling none does not fit a detector that reads labels one by one")
+        if self.rule == "threshold" and self._source_threshold is None and self.threshold is None:
+            raise ValueError(
+                f"threshold is missing: the source has none for {self.metric}; give one, or rule: significance"
+            )
+        return self
+
+    def _rule_has_its_fields(self) -> None:
+        """Fields of one rule are refused beside another."""
+        if self.rule == "detector" and self.detector is None:
+            raise ValueError("detector is missing: rule detector needs its name")
+        if self.rule != "detector" and self.detector is not None:
+            raise ValueError(f"detector does not apply to rule {self.rule}")
+        for field, rules in (("false_alarms", ("significance",)), ("limits", ("adaptive",))):
+            if getattr(self, field) is not None and self.rule not in rules:
+                raise ValueError(f"{field} applies to rule {rules[0]}, not to {self.rule}")
+        if self.correction is not None and self.rule not in ("significance", "cusum", "detector"):
+            raise ValueError(f"correction does not apply to rule {self.rule}")
+        if self.correction is not None and self.needs_labels:
+            raise ValueError(f"correction is for several features, metric {self.metric} has one score")
+        if self.rule in ("significance", "detector") and self.threshold is not None:
+            raise ValueError(f"threshold does not apply to rule {self.rule}")
 
     @property
     def label(self) -> str:
         """Name in tables and of the monitor's random stream."""
         if self.name:
             return self.name
-        rule = "" if self.rule == "threshold" else f":{self.rule}"
+        rule = "" if self.rule == "threshold" else f":{self.detector.kind if self.detector else self.rule}"
         return (f"{self.metric}[{self.slice}]" if self.slice else self.metric) + rule
 
     @property
     def level(self) -> float:
-        """Threshold in force."""
+        """Threshold in force; NaN where the rule has none of its own."""
         if self.threshold is not None:
             return self.threshold
-        return 5.0 if self.rule == "cusum" else DEFAULT_THRESHOLDS[self.metric]
+        if self.rule == "cusum":
+            return CUSUM_INTERVAL
+        if self.rule == "adaptive":
+            return math.inf  # until there is a limit
+        found = self._source_threshold
+        return math.nan if found is None or self.rule in ("significance", "detector") else found
+
+    @property
+    def drift_score(self) -> str:
+        """Name of the score of feature or prediction distributions."""
+        return self.score or (
+            "js"
+            if self.metric == "prediction_distribution_shift"
+            else self.metric.removeprefix("feature_drift_")
+        )
+
+    @property
+    def accepted_false_alarms(self) -> float:
+        """False alarms a day that rule `significance` accepts."""
+        return ONE_A_QUARTER if self.false_alarms is None else self.false_alarms
 
     @property
     def needs_labels(self) -> bool:
         """Whether the score comes from ground truth."""
         return self.metric in ("accuracy", "slice_accuracy")
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether a detector reads labels one by one, instead of one score a look."""
+        return self.detector is not None and self.needs_labels and self.detector.feed != "looks"
+
+    @property
+    def uses_looks_once(self) -> bool:
+        """Whether the rule adds looks up, so that their trailing windows must not overlap."""
+        return self.rule in _ONCE
+
+    @property
+    def _source_threshold(self) -> float | None:
+        return DEFAULT_DROP if self.needs_labels else DEFAULT_SCORES.get(self.drift_score)

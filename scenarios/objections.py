@@ -237,6 +237,8 @@ def _unknown_field(place: _Place) -> _Finding:
 def _unknown_kind(place: _Place, trail: Trail) -> _Finding:
     models = _models(place.types)
     name, options = _discriminator(models), _options(models)
+    if isinstance(place.data, str):  # a short form that names the kind alone
+        return _Finding(trail, shown(place.data), _not_among(place.data, options))
     if name not in place.data:
         return _Finding((*trail, name), "", f"missing; expected one of: {listed(options)}", absent=True)
     given = place.data[name]

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from scenarios.base import Component
-from scenarios.monitoring import Monitor
+from scenarios.detectors import DETECTORS
+from scenarios.monitoring import SCORES, Monitor
 from scenarios.units import Days, PerDay, PositiveCount, PositiveDays
 
 KINDS = (
@@ -30,7 +31,7 @@ KINDS = (
 USAGE = {
     "never": "never",
     "scheduled": "scheduled:7d or scheduled:best",
-    "triggered": "triggered, triggered:psi>0.2 or triggered:accuracy<-0.05",
+    "triggered": "triggered, triggered:psi>0.2, triggered:accuracy<-0.05 or triggered:adwin",
     "hybrid": "hybrid:30d or hybrid:30d:psi>0.2",
     "continuous": "continuous:1d",
     "cost-aware": "cost-aware or cost-aware:12h (time between two looks)",
@@ -38,9 +39,7 @@ USAGE = {
     "oracle": "oracle",
 }
 _CONDITION_METRICS = {
-    "psi": "feature_drift_psi",
-    "ks": "feature_drift_ks",
-    "js": "feature_drift_js",
+    **{score: f"feature_drift_{score}" for score in SCORES},
     "prediction": "prediction_distribution_shift",
     "accuracy": "accuracy",
 }
@@ -148,10 +147,13 @@ def _conditions(text: str) -> tuple[Monitor, ...]:
 def _condition(text: str) -> Monitor:
     if text == "staleness-cost":
         return Monitor(metric="accuracy", rule="staleness_cost")
-    match = re.fullmatch(r"([a-z]+)\s*([<>])\s*([-+]?[0-9.]+(?:e-?[0-9]+)?)", text)
+    if text in DETECTORS:
+        return Monitor.model_validate({"metric": "accuracy", "detector": text})
+    match = re.fullmatch(r"([a-z_]+)\s*([<>])\s*([-+]?[0-9.]+(?:e-?[0-9]+)?)", text)
     if match is None:
         raise ValueError(
-            f"got the condition {text!r}, expected one such as psi>0.2, accuracy<-0.05, cusum>5 or staleness-cost"
+            f"got the condition {text!r}, expected one such as psi>0.2, accuracy<-0.05, cusum>5 or staleness-cost, "
+            f"or a detector of accuracy: {', '.join(DETECTORS)}"
         )
     name, sign, number = match[1], match[2], float(match[3])
     if name == "cusum" and sign == ">":

@@ -27,7 +27,7 @@ from scenarios.drift import Drift
 from scenarios.monitoring import Monitor
 from scenarios.pipeline import Pipeline
 from scenarios.policies import Policy
-from scenarios.units import Accuracy, MoneyPerItem, PositiveDays
+from scenarios.units import Accuracy, MoneyPerItem, PositiveDays, format_duration
 from scenarios.world import Feature, Labels, Quality, RecordedQuality, Slice, Traffic, none_from_word
 
 MAX_WINDOWS = 2_000_000
@@ -206,6 +206,28 @@ class Scenario(Component):
             ratio = given / self.window
             if ratio < 1 - 1e-9 or abs(ratio - round(ratio)) > 1e-6 * ratio:
                 raise ValueError(f"{place}.{field}: must be a whole number of simulation windows")
+        self._check_looks(place, monitor)
+
+    def _check_looks(self, place: str, monitor: Monitor) -> None:
+        """Rules that count looks must be able to."""
+        look = max(monitor.cadence or (1.0 if monitor.needs_labels else self.window), self.window)
+        if monitor.uses_looks_once and (monitor.window or look) > look * (1 + 1e-9):
+            raise ValueError(
+                f"{place}.window: must not be longer than the cadence ({format_duration(look)}) with rule "
+                f"{monitor.rule}, which would count the same rows more than once"
+            )
+        if monitor.rule == "significance" and monitor.accepted_false_alarms * look > 0.5:
+            raise ValueError(
+                f"{place}.false_alarms: is more than every second look (one each {format_duration(look)}), "
+                "expected fewer, such as 4/y"
+            )
+        season = monitor.limits.season_length if monitor.limits else 0.0
+        ratio = season / look
+        if season and (ratio < 2 - 1e-9 or abs(ratio - round(ratio)) > 1e-6 * ratio):
+            raise ValueError(
+                f"{place}.limits: a season of {format_duration(season)} must be two or more whole looks, and there is "
+                f"one each {format_duration(look)}"
+            )
 
     @model_validator(mode="after")
     def _quality_fits(self) -> Self:

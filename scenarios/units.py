@@ -46,8 +46,12 @@ _LENGTHS: dict[str, Exact] = {
     )
     for name in names.split()
 }
-# A month is fine as a rate (a bill) and not as a length (28 to 31 days).
-_PERIODS = _LENGTHS | dict.fromkeys(("mo", "month", "months"), Exact(365, 12))
+# Months and quarters are fine in rates (a bill, a budget of alarms) and not as lengths (28 to 31 days).
+_PERIODS = (
+    _LENGTHS
+    | dict.fromkeys(("mo", "month", "months"), Exact(365, 12))
+    | dict.fromkeys(("quarter", "quarters"), Exact(365, 4))
+)
 _MAGNITUDES: dict[str, Exact] = {
     name: Exact(10) ** power
     for names, power in (

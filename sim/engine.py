@@ -218,7 +218,7 @@ class Run:
             drop = float(fallen[watch.slice])
         else:
             drop = float(self.plane.weights @ fallen)
-        score, threshold = float(watch.score[window]), watch.rule.threshold
+        score, threshold = float(watch.score[window]), watch.rule.threshold_at(watch, window)
         return Alarm(self.now, watch.label, score, threshold, drop >= self.scenario.material_drop)
 
     def _result(self) -> Result:

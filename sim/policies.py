@@ -190,6 +190,7 @@ class CostAware(Policy):
         look = self.cadence or base.cadence or 1.0
         look = max(math.ceil(look / scenario.window - _TIME_SLACK), 1) * scenario.window
         update = {"name": self._label, "window": look, "cadence": look, "threshold": 1.0, "rule": "threshold"}
+        update |= dict.fromkeys(("detector", "limits", "false_alarms"))
         return [base.model_copy(update=update)]
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
-from plain_data_plane import Noise, run_plainly
+from plain_data_plane import run_plainly
+from plain_noise import Noise
 
 import sim
 from scenarios.loader import validate_mapping
+from scenarios.monitoring import SCORES, Monitor
 from scenarios.schema import Scenario
 from sim import dataplane
 from sim.kernels import sampling
@@ -33,12 +35,7 @@ Whoever mends one removes its line: the minimal case must pass then, and the gen
 SCENARIOS = 20
 SLOW_SCENARIOS = range(SCENARIOS, 96)
 STAGES = ("data_validation", "training", "evaluation", "registration", "deployment")
-FEATURE_METRICS = (
-    "feature_drift_psi",
-    "feature_drift_ks",
-    "feature_drift_js",
-    "prediction_distribution_shift",
-)
+FEATURE_METRICS = (*(f"feature_drift_{score}" for score in SCORES), "prediction_distribution_shift")
 
 
 # ---------------------------------------------------------------- comparison
@@ -300,29 +297,57 @@ class Maker:
         if self.labelled:
             metrics += ["accuracy"] * 3 + (["slice_accuracy"] * 2 if self.slices else [])
         metric, looks = dice.one(*metrics), dice.one(1, 2, 5)
-        wished: dict[str, Any] = {
-            "metric": metric,
-            "name": name,
-            "cadence": hours(self.window * looks),
-            "window": hours(self.window * dice.one(1, looks, 8)),
-            "cooldown": dice.one("0d", "1d", "3d"),
-            "sampling": dice.one("multinomial", "normal", "none"),
-            "cost": dice.one("$0/d", "$3/d"),
-            "min_samples": dice.one(1, 100),
-        }
-        return wished | (
-            self.on_labels(metric) if metric in ("accuracy", "slice_accuracy") else self.on_rows(metric)
-        )
-
-    def on_labels(self, metric: str) -> dict[str, Any]:
-        dice = self.dice
-        rules = ["threshold", "cusum"]
+        labelled = metric in ("accuracy", "slice_accuracy")
+        rules = ["threshold", "threshold", "cusum", "significance", "adaptive", "detector"]
         if metric == "accuracy":
             rules.append("staleness_cost")
         rule = dice.one(*rules)
+        tested = rule in ("cusum", "significance", "detector") and not labelled
+        noise = (
+            ("multinomial", "normal") if tested or rule == "detector" else ("multinomial", "normal", "none")
+        )
+        wished: dict[str, Any] = {
+            "metric": metric,
+            "name": name,
+            "rule": rule,
+            "cadence": hours(self.window * looks),
+            "window": hours(self.window * dice.one(1, looks, looks if rule in ("cusum", "detector") else 8)),
+            "cooldown": dice.one("0d", "1d", "3d"),
+            "sampling": dice.one(*noise),
+            "cost": dice.one("$0/d", "$3/d"),
+            "min_samples": dice.one(1, 100),
+        }
+        if rule in ("cusum", "detector"):
+            wished["window"] = dice.one(hours(self.window), wished["cadence"])
+        wished |= self.on_labels(metric, rule) if labelled else self.on_rows(metric, rule)
+        return wished | self.of_rule(rule, labelled)
+
+    def of_rule(self, rule: str, labelled: bool) -> dict[str, Any]:
+        dice = self.dice
+        correction = {} if labelled else {"correction": dice.one("family_wise", "benjamini_hochberg")}
+        if rule == "significance":
+            return {"false_alarms": dice.one("4/y", "40/y", "80/y"), "threshold": None, **correction}
+        if rule == "adaptive":
+            limits = {"trailing": dice.one("4d", "7d"), "deviations": dice.one(1.5, 3), "min_looks": 4}
+            return {"limits": limits, "threshold": dice.one(None, 0.1)}
+        if rule == "detector":
+            charts = [
+                "shewhart",
+                "cusum",
+                "ewma",
+                "adwin",
+                {"kind": "kswin", "window_size": 20, "stat_size": 8},
+            ]
+            errors = ["ddm", "eddm", {"kind": "hddm_a", "drift_confidence": 0.004}, "hddm_w"]
+            slow = {"kind": "page_hinkley", "min_instances": 5, "threshold": 5}
+            detector = dice.one(*charts, slow, *(errors if labelled else []))
+            return {"detector": detector, "threshold": None, **correction}
+        return correction if rule == "cusum" else {}
+
+    def on_labels(self, metric: str, rule: str) -> dict[str, Any]:
+        dice = self.dice
         references = ["first_window"] if self.kind == "recorded" else ["validation", "first_window"]
         return {
-            "rule": rule,
             # Not round: a share of correct labels must not equal a threshold but for rounding.
             "threshold": dice.one(3.0, 6.0) if rule == "cusum" else dice.one(0.0101234, 0.0301234),
             "reference": dice.one(*references),
@@ -330,9 +355,11 @@ class Maker:
             "slice": dice.one(*self.slices) if metric == "slice_accuracy" else None,
         }
 
-    def on_rows(self, metric: str) -> dict[str, Any]:
+    def on_rows(self, metric: str, rule: str) -> dict[str, Any]:
         dice = self.dice
         usual = 0.1 if metric in ("feature_drift_psi", "feature_drift_ks") else 0.02
+        if rule == "cusum":
+            usual = 3.0
         some = [dice.one(*self.features)]
         return {
             "threshold": usual * dice.one(0.5017, 1.0017, 2.0017),
@@ -340,7 +367,7 @@ class Maker:
             "rows": dice.one(100, 400),
             "reference_rows": dice.one(500, 100_000),
             "bins": dice.one(2, 5, 8),
-            "aggregate": dice.one("max", "mean"),
+            "aggregate": dice.one("max", "mean") if rule in ("threshold", "adaptive") else "max",
         }
 
 
@@ -378,8 +405,9 @@ def test_random_scenarios_use_every_option():
     }  # fmt: skip
     assert any(c.kind == "adversarial" and c.slice for c in drift)
     assert {component.on for component in drift} == {"features", "concept"}
-    assert {m.metric for m in monitors} == {*FEATURE_METRICS, "accuracy", "slice_accuracy"}
-    assert {m.rule for m in monitors} == {"threshold", "cusum", "staleness_cost"}
+    assert {m.metric for m in monitors} >= {"accuracy", "slice_accuracy", "prediction_distribution_shift"}
+    assert len({m.drift_score for m in monitors if not m.needs_labels}) >= 5
+    assert {m.rule for m in monitors} == set(get_args(Monitor.model_fields["rule"].annotation))
     assert {m.sampling for m in monitors} == {"multinomial", "normal", "none"}
     assert {m.aggregate for m in monitors} == {"max", "mean"}
     assert {m.reference for m in monitors} == {"validation", "first_window"}

@@ -39,7 +39,11 @@ def monitor_quality(result: Result, in_time: float = IN_TIME) -> pd.DataFrame:
         called = [round(alarm.time / window) - 1 for alarm in result.alarms if alarm.monitor == name]
         found = _judged(result, called, in_time / window)
         k = max(round(length / len(called)), 1) if called else 0
-        dumb = _judged(result, np.asarray(every(k)(np.empty(length))), in_time / window).f1 if called else math.nan
+        dumb = (
+            _judged(result, np.asarray(every(k)(np.empty(length))), in_time / window).f1
+            if called
+            else math.nan
+        )
         rows[name] = _row(found, window) | {"every_days": k * window if k else math.nan, "f1_of_every": dumb}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("monitor")
 

@@ -197,6 +197,15 @@ def library_times(reference: Array, current: Array) -> list[Peer]:
         )
         for names in (*([name] for name in three), three)
     ]
+    # Without an object that remembers the reference, a function of two tables bins both each time.
+    peers += [
+        Peer(
+            "NumPy, bins both",
+            name,
+            shortest(lambda n=name: numpy_scores([n], current, edges, list(numpy_shares(reference, edges))), 3),
+        )
+        for name in three
+    ]
     peers.append(
         Peer("NumPy", "psi + kl + js and fit", shortest(lambda: numpy_with_fit(three, reference, current), 2))
     )

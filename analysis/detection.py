@@ -26,8 +26,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from analysis import detection_power as power_of
 from analysis.detection_power import (
@@ -45,7 +43,9 @@ from analysis.run_lengths import (
     ewma_run_length,
     shewhart_run_length,
 )
+from scenarios.monitoring import SOURCE_THRESHOLDS
 from scenarios.units import DURATION, EVENT_RATE, format_duration
+from sim.distribution_scores import null_family, pseudo_count_of
 from sim.null_distributions import SMALLEST_LEVEL, NullFamily, family_wise_probability
 
 __all__ = [
@@ -70,11 +70,6 @@ __all__ = [
 
 SAMPLES_OF_THE_SOURCE = 1000
 """Rule of thumb for a drop of 5 points at 95 % confidence. Source: 'Drift Detection Delay'."""
-THRESHOLDS_OF_THE_SOURCE = {"psi": 0.2, "ks": 0.1, "js": 0.1}
-"""Alert thresholds that know no sample size. Source: 'Feature Distribution Thresholds'."""
-
-_UNSMOOTHED = ("ks", "wasserstein", "mmd")  # scored by the engine without pseudo-count
-_QUARTER = 365.0 / 4.0  # days
 _ONSETS = np.polynomial.legendre.leggauss(5)
 
 
@@ -86,9 +81,6 @@ def per_day(rate: str | float) -> float:
     """
     if not isinstance(rate, str):
         return float(POSITIVE.check("rate", rate, "a day"))
-    number, slash, period = rate.strip().rpartition("/")
-    if slash and period.strip() == "quarter":
-        return float(POSITIVE.check("rate", EVENT_RATE.parse(f"{number}/d"), "a quarter")) / _QUARTER
     return float(POSITIVE.check("rate", EVENT_RATE.parse(rate), "a day"))
 
 
@@ -186,21 +178,15 @@ class FeatureMonitor:
     reference_rows: float = 100_000
 
     def __post_init__(self) -> None:
+        if isinstance(self.features, bool) or int(self.features) != self.features or self.features < 1:
+            raise ValueError(f"features: got {self.features!r}, expected a whole number >= 1")
         # All that can be wrong is refused when the monitor is described, not at the first question.
         _ = self.probability, self.family
 
     @cached_property
     def family(self) -> NullFamily:
         """Null distributions of the score, by rows."""
-        where = bin_means(self.bins)
-        return NullFamily.of(
-            self.score,
-            self.bins,
-            self.reference_rows,
-            pseudo_count=0.0 if self.score in _UNSMOOTHED else 0.5,
-            positions=where if self.score == "wasserstein" else None,
-            gram=np.exp(-0.5 * (where[:, None] - where) ** 2) if self.score == "mmd" else None,
-        )
+        return null_family(self.score, self.bins, self.reference_rows, pseudo_count_of(self.score))
 
     @cached_property
     def probability(self) -> float:
@@ -226,8 +212,8 @@ class FeatureMonitor:
     def threshold_table(self, rows: float) -> pd.DataFrame:
         """The threshold at looks of `rows` rows, the source's beside it: false alarms and smallest shift seen."""
         thresholds = {"calibrated": self.threshold(rows)}
-        if self.score in THRESHOLDS_OF_THE_SOURCE:
-            thresholds["of the source"] = THRESHOLDS_OF_THE_SOURCE[self.score]
+        if self.score in SOURCE_THRESHOLDS:
+            thresholds["of the source"] = SOURCE_THRESHOLDS[self.score]
         alarms = [self.false_alarms_a_day(value, rows) for value in thresholds.values()]
         return pd.DataFrame(
             {
@@ -328,17 +314,6 @@ class ProportionMonitor:
             weight * self.power(share * drop, rows) for share, weight in zip(shares, weights, strict=True)
         )
         return Delay(cadence, rows, self.power(drop, rows), float(first), rate)
-
-
-def bin_means(bins: int) -> NDArray[np.float64]:
-    """Mean of a standard normal feature in each of `bins` equal-frequency bins, (bins,).
-
-    >>> bin_means(2).round(3)
-    array([-0.798,  0.798])
-    """
-    edges = ndtri(np.arange(1, bins) / bins)
-    density = np.concatenate(([0.0], np.exp(-0.5 * edges**2) / math.sqrt(2.0 * math.pi), [0.0]))
-    return np.asarray(-np.diff(density) * bins)
 
 
 def _looks(within: str | float | None, cadence: str | float) -> int:

@@ -18,6 +18,8 @@ from sim.retraining import expected_duration
 from sim.traffic import expected_requests
 
 FEW_EVENTS = 5
+SURE_REFERENCE = 20
+"""Rows of a reference per row of a look from which its own noise hardly shows in a rule that adds looks up."""
 
 
 def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: int | None) -> list[str]:
@@ -25,7 +27,8 @@ def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: i
     watched = {monitor.label: monitor for monitor in [*scenario.triggers, *scenario.monitors]}
     for policy in policies:
         watched |= {monitor.label: monitor for monitor in policy.monitors(scenario)}
-    found = [*_horizon(scenario), *_samples(scenario, list(watched.values()))]
+    monitors = list(watched.values())
+    found = [*_horizon(scenario), *_samples(scenario, monitors), *_references(scenario, monitors)]
     if replications is not None and replications < 2:
         found.append("one replication gives no confidence interval; ask for at least 10")
     elif replications is not None and replications < 10:
@@ -99,6 +102,32 @@ def _samples(scenario: Scenario, monitors: Sequence[Monitor]) -> list[str]:
             found.append(
                 f"monitor {monitor.label} expects {seen:.3g} samples in a window and needs {monitor.min_samples}: it "
                 "stays silent; widen its window or lower min_samples"
+            )
+    return found
+
+
+def _references(scenario: Scenario, monitors: Sequence[Monitor]) -> list[str]:
+    """Rules that add looks up against a reference that is itself a small sample."""
+    found = []
+    per_window = float(np.mean(expected_requests(scenario)))
+    for monitor in monitors:
+        if not monitor.uses_looks_once or monitor.reads_labels or monitor.sampling == "none":
+            continue
+        look = max(monitor.cadence or (1.0 if monitor.needs_labels else scenario.window), scenario.window)
+        seen = per_window * look / scenario.window
+        reference: float = monitor.reference_rows
+        if monitor.needs_labels:
+            seen *= scenario.labels.coverage if scenario.labels else 0.0
+            gate = scenario.pipeline.gate
+            measured = gate is not None and monitor.reference == "validation"
+            reference = gate.holdout if gate is not None and measured else math.inf
+            reference = seen if monitor.reference == "first_window" else reference
+        else:
+            seen = min(seen, (monitor.rows or 1000) * look / scenario.window)
+        if reference < SURE_REFERENCE * seen:
+            found.append(
+                f"monitor {monitor.label} compares {seen:.3g} rows a look with a reference of {reference:.3g}: all "
+                "looks at one version share that reference's luck, so it calls more often than its run length says"
             )
     return found
 

@@ -302,6 +302,11 @@ def design_ewma(in_control: float, shift: float, *, smoothing: float | None = No
         low = high
         while low > 1e-4 and ewma_run_length(weight, low) > wanted:
             low /= 1.5
+        if not ewma_run_length(weight, low) <= wanted <= ewma_run_length(weight, high):
+            raise ValueError(
+                f"in_control: got {wanted:g}, which the chain cannot reach with smoothing {weight:g}; expected "
+                "fewer samples or a larger smoothing"
+            )
         return float(brentq(lambda L: math.log(ewma_run_length(weight, L) / wanted), low, high, xtol=1e-7))
 
     if smoothing is None:

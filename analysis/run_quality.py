@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
@@ -25,8 +25,9 @@ def monitor_quality(result: Result, in_time: float = IN_TIME) -> pd.DataFrame:
     """Alarms of each monitor against the material losses of accuracy in a run.
 
     result: from `sim.run`; in_time: days, > 0. Each champion is judged by itself, and a loss is the first window in
-    which its accuracy has fallen by the scenario's `material_drop`. The first alarm at most `in_time` later detects
-    it; every other alarm is false here, late and repeated ones too (`analysis.detection_quality`).
+    which its accuracy (that of the slice, for a monitor of one) has fallen by the scenario's `material_drop`. The
+    first alarm at most `in_time` later detects it; every other alarm is false here, late and repeated ones too
+    (`analysis.detection_quality`).
     Returns a row a monitor: losses, detected, missed, alarms, false_alarms, late, delay_hours (mean of the detected),
     precision, recall, f1; and every_days, f1_of_every: a dumb monitor that calls as often, at equal distances.
     Raises ValueError for in_time <= 0.
@@ -37,21 +38,20 @@ def monitor_quality(result: Result, in_time: float = IN_TIME) -> pd.DataFrame:
     rows = {}
     for name in result.scores:
         called = [round(alarm.time / window) - 1 for alarm in result.alarms if alarm.monitor == name]
-        found = _judged(result, called, in_time / window)
+        losses = result.losses(result.watched_slices.get(name))
+        lost = {champion.version.number: at for champion, at, _ in losses}
+        found = _judged(result, lost, called, in_time / window)
         k = max(round(length / len(called)), 1) if called else 0
-        dumb = (
-            _judged(result, np.asarray(every(k)(np.empty(length))), in_time / window).f1
-            if called
-            else math.nan
-        )
+        regular = np.asarray(every(k)(np.empty(length))) if called else np.empty(0)
+        dumb = _judged(result, lost, regular, in_time / window).f1 if called else math.nan
         rows[name] = _row(found, window) | {"every_days": k * window if k else math.nan, "f1_of_every": dumb}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("monitor")
 
 
-def _judged(result: Result, called: Sequence[int] | np.ndarray, tolerance: float) -> Quality:
-    """Quality of alarms at the ends of windows, pooled over the champions of a run."""
-    window = result.scenario.window
-    lost = {loss.version: round(loss.onset / window) - 1 for loss in result.detections}
+def _judged(
+    result: Result, lost: Mapping[int, int], called: Sequence[int] | np.ndarray, tolerance: float
+) -> Quality:
+    """Quality of alarms at the ends of windows, pooled over the champions; lost: window by number of the version."""
     starts = [champion.window for champion in result.champions] + [len(result.requests)]
     parts = []
     for champion, start, stop in zip(result.champions, starts, starts[1:], strict=False):

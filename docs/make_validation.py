@@ -24,7 +24,7 @@ from analysis.published_directions import TIMING, directions, latency_effect, ti
 from analysis.statistics import Interval, mean_interval
 from analysis.tuning import best_interval
 from scenarios.loader import validate_mapping
-from scenarios.monitoring import DEFAULT_SCORES
+from scenarios.monitoring import SOURCE_THRESHOLDS
 from scenarios.pipeline import STAGES
 from scenarios.schema import Scenario
 from scenarios.units import format_duration
@@ -439,7 +439,7 @@ def psi_noise() -> str:
             off = (normal - exact) / binomial_spread(exact + normal, 2 * looks)
             sampling.append([*label, found[0], f"{normal / looks:.3%}", f"{off:+.1f}"])
             excess.append((normal / max(exact, 1), rows, level))
-    usual = DEFAULT_SCORES["psi"]
+    usual = SOURCE_THRESHOLDS["psi"]
     times, few, rare = max(excess)
     return text(
         "## 3. PSI without drift",

@@ -58,7 +58,7 @@ METRICS: tuple[str, ...] = get_args(Metric)
 
 DEFAULT_DROP = 0.05
 """Alert threshold of the source for a drop of accuracy."""
-DEFAULT_SCORES = {"psi": 0.2, "ks": 0.1, "js": 0.1}
+SOURCE_THRESHOLDS = {"psi": 0.2, "ks": 0.1, "js": 0.1}
 """Alert thresholds of the source's table of feature distributions; it has none for the other scores."""
 CUSUM_INTERVAL = 5.0
 """Usual decision interval of a CUSUM, in standard deviations."""
@@ -107,7 +107,9 @@ class Monitor(Component):
     cadence: PositiveDays | None = Field(
         default=None, description="time between two looks; 1d for accuracy, else one simulation window"
     )
-    features: Literal["all"] | list[str] = Field(default="all", description="features looked at")
+    features: Literal["all"] | Annotated[list[str], Field(min_length=1)] = Field(
+        default="all", description="features looked at"
+    )
     aggregate: Literal["max", "mean"] = Field(
         default="max", description="score of several features: the worst one, or their mean"
     )
@@ -181,6 +183,8 @@ class Monitor(Component):
             )
         if self.needs_labels and self.features != "all":
             raise ValueError(f"features do not apply to metric {self.metric}")
+        if len(set(self.features)) < len(self.features) and self.features != "all":
+            raise ValueError(f"features: one is there twice in {', '.join(self.features)}")
         return self
 
     @model_validator(mode="after")
@@ -218,12 +222,21 @@ class Monitor(Component):
         for field, rules in (("false_alarms", ("significance",)), ("limits", ("adaptive",))):
             if getattr(self, field) is not None and self.rule not in rules:
                 raise ValueError(f"{field} applies to rule {rules[0]}, not to {self.rule}")
+        if self._changed("allowance") and self.rule != "cusum":
+            raise ValueError(f"allowance applies to rule cusum, not to {self.rule}")
+        for field in ("window", "min_samples"):
+            if self.reads_labels and self._changed(field):
+                raise ValueError(f"{field} does not apply to a detector that reads every label by itself")
         if self.correction is not None and self.rule not in ("significance", "cusum", "detector"):
             raise ValueError(f"correction does not apply to rule {self.rule}")
         if self.correction is not None and self.needs_labels:
             raise ValueError(f"correction is for several features, metric {self.metric} has one score")
         if self.rule in ("significance", "detector") and self.threshold is not None:
             raise ValueError(f"threshold does not apply to rule {self.rule}")
+
+    def _changed(self, field: str) -> bool:
+        """Whether a field is not at its default: a scenario that was written out and read again names all of them."""
+        return bool(getattr(self, field) != type(self).model_fields[field].default)
 
     @property
     def label(self) -> str:
@@ -276,4 +289,4 @@ class Monitor(Component):
 
     @property
     def _source_threshold(self) -> float | None:
-        return DEFAULT_DROP if self.needs_labels else DEFAULT_SCORES.get(self.drift_score)
+        return DEFAULT_DROP if self.needs_labels else SOURCE_THRESHOLDS.get(self.drift_score)

@@ -31,7 +31,7 @@ KINDS = (
 USAGE = {
     "never": "never",
     "scheduled": "scheduled:7d or scheduled:best",
-    "triggered": "triggered, triggered:psi>0.2, triggered:accuracy<-0.05 or triggered:adwin",
+    "triggered": "triggered, triggered:psi>0.2, triggered:accuracy<-0.05, triggered:psi@4/y or triggered:adwin",
     "hybrid": "hybrid:30d or hybrid:30d:psi>0.2",
     "continuous": "continuous:1d",
     "cost-aware": "cost-aware or cost-aware:12h (time between two looks)",
@@ -149,11 +149,13 @@ def _condition(text: str) -> Monitor:
         return Monitor(metric="accuracy", rule="staleness_cost")
     if text in DETECTORS:
         return Monitor.model_validate({"metric": "accuracy", "detector": text})
+    if "@" in text:
+        return _significance(text)
     match = re.fullmatch(r"([a-z_]+)\s*([<>])\s*([-+]?[0-9.]+(?:e-?[0-9]+)?)", text)
     if match is None:
         raise ValueError(
-            f"got the condition {text!r}, expected one such as psi>0.2, accuracy<-0.05, cusum>5 or staleness-cost, "
-            f"or a detector of accuracy: {', '.join(DETECTORS)}"
+            f"got the condition {text!r}, expected one such as psi>0.2, accuracy<-0.05, psi@4/y, cusum>5 or "
+            f"staleness-cost, or a detector of accuracy: {', '.join(DETECTORS)}"
         )
     name, sign, number = match[1], match[2], float(match[3])
     if name == "cusum" and sign == ">":
@@ -172,6 +174,15 @@ def _condition(text: str) -> Monitor:
     elif sign != ">":
         raise ValueError(f"got {text!r}, expected {name}>{number:g}")
     return Monitor(metric=_CONDITION_METRICS[name], threshold=number)
+
+
+def _significance(text: str) -> Monitor:
+    """A condition such as psi@4/y: what chance alone gives four times a year."""
+    name, _, rate = (part.strip() for part in text.partition("@"))
+    if name not in _CONDITION_METRICS:
+        raise ValueError(f"unknown metric {name!r}: one of: {', '.join(_CONDITION_METRICS)}")
+    wanted = {"metric": _CONDITION_METRICS[name], "rule": "significance", "false_alarms": rate}
+    return Monitor.model_validate(wanted)
 
 
 def _modifier(text: str) -> dict[str, Any]:

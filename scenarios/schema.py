@@ -24,7 +24,7 @@ from pydantic import (
 
 from scenarios.base import Component
 from scenarios.drift import Drift
-from scenarios.monitoring import Monitor
+from scenarios.monitoring import AdaptiveLimits, Monitor
 from scenarios.pipeline import Pipeline
 from scenarios.policies import Policy
 from scenarios.units import Accuracy, MoneyPerItem, PositiveDays, format_duration
@@ -221,7 +221,21 @@ class Scenario(Component):
                 f"{place}.false_alarms: is more than every second look (one each {format_duration(look)}), "
                 "expected fewer, such as 4/y"
             )
-        season = monitor.limits.season_length if monitor.limits else 0.0
+        self._check_limits(place, monitor, look)
+
+    def _check_limits(self, place: str, monitor: Monitor, look: float) -> None:
+        """Adaptive limits must have enough looks in their trailing window to ever exist."""
+        if monitor.rule != "adaptive":
+            return
+        limits = monitor.limits or AdaptiveLimits()
+        least = max(limits.min_looks * look, 2 * limits.season_length)
+        if round(limits.trailing / look) * look < least * (1 - 1e-9):
+            raise ValueError(
+                f"{place}.limits: trailing of {format_duration(limits.trailing)} is too short: with a look each "
+                f"{format_duration(look)}, min_looks {limits.min_looks} and season {limits.season} it needs at least "
+                f"{format_duration(least)}"
+            )
+        season = limits.season_length
         ratio = season / look
         if season and (ratio < 2 - 1e-9 or abs(ratio - round(ratio)) > 1e-6 * ratio):
             raise ValueError(

@@ -3,7 +3,9 @@
 A rule sees a watch and the looks it has not judged yet, in order, and answers with the first at which the monitor
 calls. What it remembers starts anew with each champion (`reset`). Rules that judge a score by what chance alone
 would give (significance, CUSUM, detectors) take the watch's p-values or standardised scores, which know the sample
-size behind each look: the same shift is judged alike with 35 rows or a million, by what those rows can show.
+size behind each look and behind the reference. All looks at one champion share the luck of its reference: rates of
+false alarms hold on average over champions, and where a look has more rows than a small part of the reference's, rules
+that add looks up (CUSUM, EWMA and other detectors) call more often than their run lengths say.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from numpy.typing import NDArray
 
 from scenarios.detectors import Detector as Parameters
 from scenarios.monitoring import AdaptiveLimits
-from sim.kernels.adaptive import adaptive_limits
-from sim.kernels.detectors import DETECTORS, EWMA, cusum_crossing
+from sim.kernels.adaptive import adaptive_limits, adaptive_memory
+from sim.kernels.detectors import CUSUM, DETECTORS, EWMA
 
 if TYPE_CHECKING:
     from sim.kernels.streaming import Detector
@@ -84,66 +86,42 @@ class AdaptiveRule:
 
     def __init__(self, limits: AdaptiveLimits, season: int, trailing: int, fixed: float) -> None:
         self.limits, self.season, self.trailing, self.fixed = limits, season, trailing, fixed
+        self.reset()
 
     def reset(self) -> None:
-        """Nothing is remembered: the past is in the watch's scores."""
+        """Forget the past."""
+        self._memory = adaptive_memory(self.season)
+        self._known = np.empty(0)
 
     def first_call(self, watch: Watch, looks: Looks) -> int | None:
         """First look above its limit."""
-        limit = self._limits(watch, int(looks[-1]))[-len(looks) :]
-        above = watch.score[looks] > limit * (1.0 + _SLACK)
+        limit = self._limits(watch, looks)
+        # Equal scores have a limit equal to them but for rounding, of either sign.
+        above = watch.score[looks] > limit + _SLACK * np.maximum(np.abs(limit), 1e-3)
         return _first(looks[above & (looks >= watch.armed)])
 
     def threshold_at(self, watch: Watch, look: int) -> float:
         """The limit in force at a look."""
-        return float(self._limits(watch, look)[-1])
+        return float(self._limits(watch, np.array([look]))[0])
 
-    def _limits(self, watch: Watch, last: int) -> Array:
-        """Limits of all looks of the champion up to `last`."""
-        past = watch.looks(watch.champion.first_full, last + 1)
-        found = adaptive_limits(
-            watch.score[past], self.trailing, self.season, self.limits.min_looks, self.limits.deviations
-        )
+    def _limits(self, watch: Watch, looks: Looks) -> Array:
+        """Limits of looks of the champion; what is not known yet is worked out from the sums so far."""
+        past = watch.looks(watch.champion.first_full, int(looks[-1]) + 1)
+        start = len(self._known)
+        if len(past) > start:
+            limits = np.concatenate((self._known, np.empty(len(past) - start)))
+            least, deviations = self.limits.min_looks, self.limits.deviations
+            adaptive_limits(watch.score[past], start, self.trailing, least, deviations, self._memory, limits)
+            self._known = limits
+        found = self._known[(looks - past[0]) // watch.cadence]
         return np.where(np.isnan(found), self.fixed, found)
-
-
-class CusumRule:
-    """Call when the CUSUM of the scores, in units of their standard error, passes the decision interval."""
-
-    def __init__(self, allowance: float, threshold: float) -> None:
-        self.allowance, self.threshold = allowance, threshold
-        self.statistic = 0.0
-
-    def reset(self) -> None:
-        """Start the sum at zero."""
-        self.statistic = 0.0
-
-    def first_call(self, watch: Watch, looks: Looks) -> int | None:
-        """First look of `looks` that calls; the sum restarts after a call."""
-        start = 0
-        standardised = watch.standardised(looks)
-        while start < len(looks):
-            hit, self.statistic = cusum_crossing(
-                standardised[start:], self.allowance, self.threshold, self.statistic
-            )
-            if hit < 0:
-                return None
-            self.statistic = 0.0
-            start += hit + 1
-            if looks[start - 1] >= watch.armed:
-                return int(looks[start - 1])
-        return None
-
-    def threshold_at(self, watch: Watch, look: int) -> float:
-        """The decision interval, in standard errors."""
-        return self.threshold
 
 
 class DetectorRule:
     """Call when a streaming detector does, fed with what came in at each look."""
 
-    def __init__(self, detector: Detector) -> None:
-        self.detector = detector
+    def __init__(self, detector: Detector, threshold: float = math.nan) -> None:
+        self.detector, self.threshold = detector, threshold
         self.reset()
 
     def reset(self) -> None:
@@ -158,8 +136,8 @@ class DetectorRule:
         return _first(self._calls[(self._calls >= looks[0]) & (self._calls >= watch.armed)])
 
     def threshold_at(self, watch: Watch, look: int) -> float:
-        """A detector compares more than one number."""
-        return math.nan
+        """The decision interval of a CUSUM; a detector compares more than one number."""
+        return self.threshold
 
     def _feed(self, watch: Watch, looks: Looks) -> None:
         # What lies beyond a call is fed at once as well: a detector does not know who listens.
@@ -202,7 +180,8 @@ def rule_of(watch: Watch) -> Rule:
     monitor, scenario = watch.monitor, watch.world.scenario
     look = watch.cadence * scenario.window
     if monitor.rule == "cusum":
-        return CusumRule(monitor.allowance, monitor.level)
+        chart = CUSUM(allowance=monitor.allowance, decision_interval=monitor.level, sided="upper")
+        return DetectorRule(chart, monitor.level)
     if monitor.rule == "staleness_cost":
         worth = watch.world.requests * scenario.value_per_query_per_unit_accuracy
         return StalenessCostRule(scenario.pipeline.price, worth)

@@ -237,6 +237,11 @@ class Run:
             self.alarms,
             self.plane.champions,
             self.events,
+            {
+                watch.label: watch.slice
+                for watch in self.plane.watches
+                if isinstance(watch, LabelWatch) and watch.slice is not None
+            },
         )
 
     def _post_running_costs(self) -> None:

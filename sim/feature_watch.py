@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.monitoring import Monitor
-from sim.distribution_scores import DistributionScore, standardised
+from sim.distribution_scores import DistributionScore, normal_score
 from sim.kernels import sampling
 from sim.randomness import moment_number
 from sim.watch import SAMPLING, Array, Champion, Watch
@@ -64,7 +64,7 @@ class FeatureWatch(Watch):
 
     def standardised(self, looks: NDArray[np.int64]) -> Array:
         """The same chance as a standard normal score."""
-        return standardised(self.p_value[looks])
+        return normal_score(self.p_value[looks])
 
     def threshold_of(self, probability: float, look: int) -> float:
         """Score that the worst series passes by chance with a given probability."""

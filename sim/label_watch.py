@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.monitoring import Monitor
+from sim.distribution_scores import normal_score
 from sim.kernels import sampling
 from sim.kernels.orderings import ordered_errors
 from sim.randomness import moment_number
@@ -80,24 +81,36 @@ class LabelWatch(Watch):
 
     def p_values(self, looks: NDArray[np.int64]) -> Array:
         """Chance of so few right answers, as Fisher's exact test of them against the reference."""
+        return self._tails(looks)[0]
+
+    def standardised(self, looks: NDArray[np.int64]) -> Array:
+        """Normal score of the chance of so few right answers, half of the chance of exactly as many left out.
+
+        The half keeps the mean at 0 where answers are few. Without sampling noise, the drop in standard errors.
+        """
+        if self.monitor.sampling == "none":
+            spread = max(self.reference * (1.0 - self.reference), 1e-12)
+            share = 1.0 / np.maximum(self.sample_size(looks), 1.0) + 1.0 / self.reference_rows
+            return np.asarray(self.score[looks] / np.sqrt(spread * share))
+        at_most, exactly = self._tails(looks)
+        return normal_score(at_most - 0.5 * exactly)
+
+    def _tails(self, looks: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Chance of at most, and of exactly, as many right answers as each look has; NaN without a score."""
         from scipy.stats import binom, hypergeom
 
         if math.isnan(self.reference):
-            return np.full(len(looks), np.nan)
+            return np.full(len(looks), np.nan), np.full(len(looks), np.nan)
         number = np.rint(self.sample_size(looks))
         right = np.rint(self.correct[looks + 1] - self.correct[self._begin(looks)])
         if math.isinf(self.reference_rows):
-            found = binom.cdf(right, number, self.reference)
+            law = binom(number, self.reference)
         else:
             pooled = right + round(self.reference * self.reference_rows)
-            found = hypergeom.cdf(right, number + self.reference_rows, pooled, number)
-        return np.where(np.isnan(self.score[looks]), np.nan, found)
-
-    def standardised(self, looks: NDArray[np.int64]) -> Array:
-        """Drop of each look in standard errors under the reference accuracy."""
-        spread = max(self.reference * (1.0 - self.reference), 1e-12)
-        error = np.sqrt(spread / np.maximum(self.sample_size(looks), 1.0))
-        return np.asarray(self.score[looks] / error)
+            law = hypergeom(number + self.reference_rows, pooled, number)
+        known = ~np.isnan(self.score[looks])
+        at_most, exactly = (np.where(known, chance(right), np.nan) for chance in (law.cdf, law.pmf))
+        return at_most, exactly
 
     def threshold_of(self, probability: float, look: int) -> float:
         """Drop that chance alone passes with a given probability, by the normal approximation."""
@@ -144,7 +157,7 @@ class LabelWatch(Watch):
             return
         number = self.sample_size(looks)
         right = self.correct[looks + 1] - self.correct[self._begin(looks)]
-        enough = number >= self.monitor.min_samples
+        enough = number >= (1 if self.monitor.reads_labels else self.monitor.min_samples)
         measured = np.divide(right, number, out=np.full(len(looks), np.nan), where=enough)
         if math.isnan(self.reference) and enough.any():
             self._reference_look = int(looks[enough][0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -62,6 +62,8 @@ class Result:
     alarms: Sequence[Alarm]
     champions: Sequence[Champion]
     raw_events: Sequence[Event] = field(repr=False)
+    watched_slices: Mapping[str, int] = field(default_factory=dict, repr=False)
+    """Number of the slice that a monitor watches, by its name, for those that watch one."""
 
     @cached_property
     def costs(self) -> pd.Series:
@@ -136,18 +138,26 @@ class Result:
     @cached_property
     def detections(self) -> list[Detection]:
         """Material losses of accuracy, one a champion at most, with the alarm that noticed each."""
+        found = []
+        for champion, lost, end in self.losses():
+            onset = (lost + 1) * self.scenario.window
+            heard = [a.time for a in self.alarms if onset - 1e-9 <= a.time <= end + 1e-9]
+            found.append(Detection(champion.version.number, onset, max(heard[0], onset) if heard else None))
+        return found
+
+    def losses(self, of_slice: int | None = None) -> list[tuple[Champion, int, float]]:
+        """Material losses of accuracy, overall or of a slice: the champion, its first such window, its end (days)."""
         window, drop = self.scenario.window, self.scenario.material_drop
+        accuracy = self._mean_accuracy if of_slice is None else self.accuracy[of_slice]
         found = []
         for number, champion in enumerate(self.champions):
             last = number + 1 == len(self.champions)
             end = self.scenario.horizon if last else self.champions[number + 1].since
             served = slice(champion.first_full, int(end / window + 1e-9))
-            lost = np.flatnonzero(champion.fresh_accuracy - self._mean_accuracy[served] >= drop)
-            if len(lost) == 0:
-                continue
-            onset = (champion.first_full + lost[0] + 1) * window
-            heard = [a.time for a in self.alarms if onset - 1e-9 <= a.time <= end + 1e-9]
-            found.append(Detection(champion.version.number, onset, max(heard[0], onset) if heard else None))
+            fresh = champion.fresh_accuracy if of_slice is None else float(champion.fresh[of_slice])
+            lost = np.flatnonzero(fresh - accuracy[served] >= drop)
+            if len(lost):
+                found.append((champion, champion.first_full + int(lost[0]), end))
         return found
 
     @cached_property

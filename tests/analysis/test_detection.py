@@ -239,7 +239,7 @@ def test_threshold_of_unbinned_ks_is_that_of_scipy():
     ("call", "message"),
     [
         (lambda: de.FeatureMonitor("psii"), "score: got 'psii'"),
-        (lambda: de.FeatureMonitor(features=0), "features >= 1"),
+        (lambda: de.FeatureMonitor(features=0), "features: got 0, expected a whole number >= 1"),
         (lambda: de.FeatureMonitor(cadence="1 horse"), "got '1 horse', expected a duration"),
         (
             lambda: de.FeatureMonitor(cadence="1d", false_alarms="2/d"),

@@ -70,3 +70,24 @@ def test_runs_show_it(result):
     text = run_text(result)
     assert "F1 of every k" in text
     assert [row["monitor"] for row in run_document(result)["monitors"]] == ["sure", "nervous", "deaf"]
+
+
+def test_a_monitor_of_a_slice_is_judged_by_its_slice(result):
+    """A slice of 5 % of the requests loses 30 points: nothing overall, all of it there."""
+    series = {"step": "10d", "values": [0.0, 3.0, 3.0]}
+    written = result.scenario.model_dump(mode="json")
+    scenario = validate_mapping(
+        written
+        | {
+            "slices": [{"name": "few", "weight": 0.05}],
+            "drift": [{"kind": "recorded", "on": "concept", "slice": "few", "series": series}],
+            "material_drop": 0.05,
+            "monitors": [
+                {"metric": "slice_accuracy", "slice": "few", "name": "own", "cooldown": "30d"},
+                {"metric": "accuracy", "name": "all"},
+            ],
+        }
+    )
+    table = monitor_quality(sim.run(scenario, "never"))
+    assert (table.loc["own", "losses"], table.loc["own", "f1"]) == (1, 1.0)
+    assert (table.loc["all", "losses"], table.loc["all", "alarms"]) == (0, 0)

@@ -41,8 +41,10 @@ class PlainMonitor:
         self.monitor, self.plane, self.label = monitor, plane, monitor.label
         scenario, window = plane.scenario, plane.window
         cadence = monitor.cadence or max(1.0 if monitor.needs_labels else window, window)
-        width = monitor.window or max(7.0 if monitor.needs_labels else cadence, window)
+        week = monitor.needs_labels and monitor.rule not in ("cusum", "detector")
+        width = monitor.window or max(7.0 if week else cadence, window)
         self.cadence, self.width = max(round(cadence / window), 1), max(round(width / window), 1)
+        self.least = 1 if monitor.reads_labels else monitor.min_samples
         self.score = np.full(scenario.windows, np.nan)
         staleness = monitor.rule == "staleness_cost"
         self.limit = price_of_retraining(scenario) if staleness else monitor.level
@@ -75,7 +77,7 @@ class PlainMonitor:
         if not due:
             return False
         size, score = self.look()
-        if size < self.monitor.min_samples:
+        if size < self.least:
             score = math.nan
         end = (window + 1) * self.plane.window
         if not math.isnan(score):
@@ -232,7 +234,7 @@ class LabelMonitor(PlainMonitor):
 
     def look(self) -> tuple[float, float]:
         labels, correct = (sum(column) for column in zip(*self.trailing, strict=True))
-        if labels < self.monitor.min_samples:
+        if labels < self.least:
             return labels, math.nan
         measured = correct / labels
         self.measured[self.plane.ended - 1] = measured
@@ -243,14 +245,22 @@ class LabelMonitor(PlainMonitor):
     def standardised(self, size: float, score: float) -> float:
         if math.isnan(score):
             return math.nan
-        return score / math.sqrt(max(self.reference * (1.0 - self.reference), 1e-12) / size)
+        if self.monitor.sampling == "none":
+            spread = max(self.reference * (1.0 - self.reference), 1e-12)
+            return score / math.sqrt(spread * (1.0 / size + 1.0 / self.reference_rows))
+        terms = self._chances(size)
+        return upper_point(math.fsum(terms) - 0.5 * terms[-1])
 
     def p_value(self, size: float) -> float:
-        """So few right answers or fewer: binomial, or hypergeometric where the reference is a sample too."""
+        return math.fsum(self._chances(size))
+
+    def _chances(self, size: float) -> list[float]:
+        """Of so few right answers and fewer: binomial, or hypergeometric where the reference is a sample too."""
         labels, right = round(size), round(sum(correct for _, correct in self.trailing))
         if math.isinf(self.reference_rows):
             if self.reference in (0.0, 1.0):
-                return 1.0 if right >= labels * self.reference else 0.0
+                certain = round(labels * self.reference)
+                return [0.0] * right + [float(right == certain)] if right <= certain else [1.0, 0.0]
             terms = (log_binomial(k, labels, self.reference) for k in range(right + 1))
         else:
             others = round(self.reference_rows)
@@ -260,7 +270,7 @@ class LabelMonitor(PlainMonitor):
                 log_choose(labels, k) + log_choose(others, pooled - k) - everything
                 for k in range(max(pooled - others, 0), right + 1)
             )
-        return math.fsum(math.exp(term) for term in terms)
+        return [math.exp(term) for term in terms]
 
 
 class FeatureMonitor(PlainMonitor):

@@ -320,7 +320,10 @@ class Maker:
         if rule in ("cusum", "detector"):
             wished["window"] = dice.one(hours(self.window), wished["cadence"])
         wished |= self.on_labels(metric, rule) if labelled else self.on_rows(metric, rule)
-        return wished | self.of_rule(rule, labelled)
+        wished |= self.of_rule(rule, labelled)
+        if labelled and wished.get("detector", "cusum") not in ("shewhart", "cusum", "ewma"):
+            del wished["window"], wished["min_samples"]
+        return wished
 
     def of_rule(self, rule: str, labelled: bool) -> dict[str, Any]:
         dice = self.dice
@@ -328,7 +331,7 @@ class Maker:
         if rule == "significance":
             return {"false_alarms": dice.one("4/y", "40/y", "80/y"), "threshold": None, **correction}
         if rule == "adaptive":
-            limits = {"trailing": dice.one("4d", "7d"), "deviations": dice.one(1.5, 3), "min_looks": 4}
+            limits = {"trailing": dice.one("5d", "8d"), "deviations": dice.one(1.5, 3), "min_looks": 4}
             return {"limits": limits, "threshold": dice.one(None, 0.1)}
         if rule == "detector":
             charts = [
@@ -415,8 +418,9 @@ def test_random_scenarios_use_every_option():
     assert {s.pipeline.learning.mode for s in scenarios} == {"from_scratch", "warm_start", "incremental"}
     assert any(s.pipeline.learning.time_constant is not None for s in scenarios)
     assert any(s.pipeline.gate is not None for s in scenarios)
-    assert any(m.window > m.cadence for m in monitors)
-    assert any(m.window < m.cadence for m in monitors)
+    given = [m for m in monitors if m.window is not None]
+    assert any(m.window > m.cadence for m in given)
+    assert any(m.window < m.cadence for m in given)
     asked = {policy.partition(":")[0].partition("+")[0] for maker in makers for policy in maker.policies()}
     assert asked == {"never", "scheduled", "triggered", "hybrid", "continuous", "cost-aware", "random"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from itertools import pairwise
 from typing import Any, get_args
 
 import numpy as np
@@ -16,7 +17,7 @@ from scenarios.monitoring import SCORES, Monitor
 from scenarios.problems import ScenarioError
 from scenarios.schema import Scenario
 from sim.alarm_rules import detector_of
-from sim.kernels.adaptive import adaptive_limits
+from sim.kernels.adaptive import adaptive_limits, adaptive_memory
 from sim.kernels.detectors import DETECTORS
 from sim.kernels.orderings import ordered_errors
 
@@ -40,7 +41,7 @@ def world(monitor: dict[str, Any], days: int = 365, **changes: Any) -> Scenario:
         "traffic": {"rate": "24000/d", "arrivals": "deterministic"},
         "labels": {"coverage": 0.2, "delay": "1h"},
         "pipeline": {"stages": {"training": "2h"}, "cost": {"compute": "$10"}},
-        "monitors": [{"min_samples": 1, "cooldown": "0d", **monitor}],
+        "monitors": [{"cooldown": "0d", **({} if "detector" in monitor else {"min_samples": 1}), **monitor}],
     }
     return validate_mapping(written | changes)
 
@@ -214,7 +215,9 @@ def test_adaptive_limits_are_mean_and_spread_of_the_past(season, level):
     rng = np.random.default_rng(season)
     scores = level + rng.normal(size=200) + 3 * np.sin(2 * np.pi * np.arange(200) / 7)
     scores[rng.random(200) < 0.1] = np.nan
-    found = adaptive_limits(scores, 60, season, 10, 2.5)
+    found, memory = np.empty(200), adaptive_memory(season)
+    for start, stop in pairwise((0, 37, 38, 120, 200)):  # in parts, as looks come in
+        adaptive_limits(scores[:stop], start, 60, 10, 2.5, memory, found[:stop])
     expected = np.array(plain_limits(scores.tolist(), 60, season, 10, 2.5))
     np.testing.assert_allclose(found - level, expected - level, rtol=1e-9, atol=1e-8)
 
@@ -241,6 +244,39 @@ def test_adaptive_limits_are_silent_before_they_know_the_past_unless_told_otherw
     assert not [a for a in alarms(world(monitor, days=10, drift=drift)) if a.time < 100 / 24]
     told = [a.time for a in alarms(world({**monitor, "threshold": 0.2}, days=10, drift=drift))]
     assert 1 < min(told) < 1.1
+
+
+def test_limits_of_equal_scores_are_not_passed():
+    """Without sampling noise every score is the same, of either sign: nothing is above limits of its own past."""
+    gate = {"stages": {"training": "2h"}, "cost": {"compute": "$10"}, "gate": {"holdout": 1000}}
+    scenario = world({"metric": "accuracy", "rule": "adaptive", "sampling": "none"}, pipeline=gate)
+    for seed in range(3):
+        assert not sim.run(scenario, "scheduled:100d", seed=seed).alarms
+
+
+# ---------------------------------------------------------------- the noise of the reference
+
+
+def test_charts_know_that_a_holdout_is_a_sample():
+    """A Shewhart chart at 3 SDs calls about once in two years, whatever the luck of the holdout."""
+    gate = {"stages": {"training": "2h"}, "cost": {"compute": "$10"}, "gate": {"holdout": 1000, "margin": -1}}
+    monitor = {"metric": "accuracy", "detector": "shewhart", "cadence": "1d"}
+    found = [
+        len(sim.run(world(monitor, pipeline=gate), "scheduled:7d", seed=seed).alarms) for seed in range(8)
+    ]
+    assert statistics.mean(found) < 4
+
+
+@pytest.mark.parametrize("labels", [10, 100])
+def test_few_labels_do_not_call_by_their_skewness(labels):
+    """A normal error would call 10 times too often at 10 labels, and for ever from a first window without an error."""
+    monitor = {"metric": "accuracy", "detector": "shewhart", "cadence": "1h", "min_samples": 1}
+    few = {"coverage": labels / 1000, "delay": "1h"}
+    found = [len(alarms(world(monitor, days=60, labels=few), seed)) for seed in range(4)]
+    assert statistics.mean(found) < 5  # 2 by the normal tail
+    lucky = {"kind": "degradation", "initial_accuracy": 0.99, "feature_sensitivity": 0.1}
+    first = world({**monitor, "reference": "first_window"}, days=60, labels=few, quality=lucky)
+    assert statistics.mean(len(alarms(first, seed)) for seed in range(4)) < 40
 
 
 # ---------------------------------------------------------------- wrong input
@@ -291,6 +327,19 @@ def test_adaptive_limits_are_silent_before_they_know_the_past_unless_told_otherw
             },
             "two or more whole looks",
         ),
+        ({"metric": "accuracy", "rule": "adaptive", "limits": {"trailing": "7d"}}, "needs at least 14 d"),
+        (
+            {
+                "metric": "feature_drift_psi",
+                "rule": "adaptive",
+                "limits": {"trailing": "7d", "season": "weekly"},
+            },
+            "needs at least 14 d",
+        ),
+        ({"metric": "feature_drift_psi", "features": []}, "at least 1"),
+        ({"metric": "feature_drift_psi", "features": ["x1", "x1"]}, "there twice"),
+        ({"metric": "accuracy", "allowance": 1.0}, "allowance: applies to rule cusum"),
+        ({"metric": "accuracy", "detector": "ddm", "window": "7d"}, "window: does not apply"),
         ({"metric": "feature_drift_psi", "score": "js"}, "score: applies to prediction_distribution_shift"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from analysis.report import aligned
 from analysis.shifted_columns import MODERATE_PSI, TableDrift
-from scenarios.monitoring import DEFAULT_SCORES
+from scenarios.monitoring import SOURCE_THRESHOLDS
 
 
 def drift_text(found: TableDrift) -> str:
@@ -18,7 +18,7 @@ def drift_text(found: TableDrift) -> str:
             "PSI": _optional(row["psi"], ".3f"),
             "KS": _optional(row["ks"], ".3f"),
             "JS": _optional(row["js"], ".4f"),
-            "W1 (sd)": _optional(row["wasserstein_sd"], ".3f"),
+            "W1 (sd)": _optional(row["wasserstein_sd"], ".3g"),
             "missing": f"{row['missing_reference']:.1%} -> {row['missing_current']:.1%}"
             if row["missing_reference"] or row["missing_current"]
             else "",
@@ -27,7 +27,7 @@ def drift_text(found: TableDrift) -> str:
         }
         for name, row in found.table().to_dict("index").items()
     }
-    limits = ", ".join(f"{name.upper()} {limit:g}" for name, limit in DEFAULT_SCORES.items())
+    limits = ", ".join(f"{name.upper()} {limit:g}" for name, limit in SOURCE_THRESHOLDS.items())
     return (
         f"{found.names[1]} ({len(found.current):,} rows) against {found.names[0]} ({len(found.reference):,} rows)\n\n"
         f"{aligned(rows, 'feature')}\n\n"

@@ -21,6 +21,10 @@ MOST = 6
 _CURRENT = KINDS["cost-aware"].colour
 _BARS = 8
 _SLICES = 40
+_EXACT = 2.0**52
+"""Halves between whole numbers exist below it."""
+_LARGEST = 1e300
+"""Values are drawn up to this, so that their differences are finite."""
 
 
 def plot_drift(found: TableDrift, most: int = MOST) -> Figure:
@@ -75,12 +79,13 @@ def _title(name: str, row: dict[Hashable, Any]) -> str:
 
 def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Slices of one width from the 0.5 % to the 99.5 % quantile; whole numbers fall in the middle of theirs."""
+    values = np.clip(values, -_LARGEST, _LARGEST)
     low, high = np.quantile(values, [0.005, 0.995]) if len(values) else (0.0, 1.0)
-    if len(values) and (values == np.round(values)).all():
+    if len(values) and max(-low, high) < _EXACT and (values == np.round(values)).all():
         low, high = np.floor(low) - 0.5, np.ceil(high) + 0.5
         width = np.ceil((high - low) / _SLICES)
         return np.asarray(np.arange(low, high + width, width))
-    return np.linspace(low, high if high > low else low + 1.0, _SLICES + 1)
+    return np.linspace(low, high if high > low else low + max(1.0, abs(low)), _SLICES + 1)
 
 
 def _draw_categories(ax: Axes, reference: pd.Series, current: pd.Series) -> None:
@@ -95,6 +100,6 @@ def _draw_categories(ax: Axes, reference: pd.Series, current: pd.Series) -> None
     ax.bar(place - 0.2, top["reference"], 0.4, color=PALE, label="reference")
     ax.bar(place + 0.2, top["current"], 0.4, color=_CURRENT, hatch="//", edgecolor="white", label="current")
     labels = [text if len(text) <= 12 else f"{text[:11]}…" for text in map(str, top.index)]
-    ax.set_xticks(place, labels, fontsize=8)
+    ax.set_xticks(place, labels, fontsize=8, parse_math=False)
     if max(map(len, labels)) > 4:
         ax.tick_params(axis="x", rotation=30)

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from analysis.data_tables import is_numeric, read_table, same_columns
-from scenarios.monitoring import DEFAULT_SCORES
+from analysis.data_tables import is_numeric, read_table, same_columns, with_plain_names
+from scenarios.monitoring import SOURCE_THRESHOLDS
 from sim.kernels.reference import Reference
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ MODERATE_PSI = 0.1
 """PSI between this and the alert threshold is a moderate shift. Source: chapter, 'Quantifying Drift'."""
 FALSE_DISCOVERIES = 0.05
 """Shifts whose corrected p-value is above this could be chance."""
-_SCORES = ("psi", "ks", "js", "wasserstein", "ks_p_value", "chi_square_p_value")
+_SCORES = ("psi", "ks", "js", "wasserstein", "ks_p_value")
+_FEW = 5.0
+"""Expected counts below which the chi-square distribution is not trusted. Source: Cochran 1954, Biometrics 10."""
+_DRAWS = 9_999
+_ENOUGH = 100
+_CELLS = 10_000_000
 _MANY_VALUES = 50
 _NAMED = 6
 
@@ -36,30 +42,32 @@ class TableDrift:
     reference: pd.DataFrame
     current: pd.DataFrame
     fitted: Reference
+    bins: int = 10
     warnings: tuple[str, ...] = ()
 
     @cached_property
     def _table(self) -> pd.DataFrame:
         scores = self.fitted.score(self.current, _SCORES)
-        numbers = [name for name in self.reference.columns if _is_number(self.fitted, name)]
-        spread = self.reference[numbers].std().replace(0.0, np.nan).reindex(scores.index)
+        numbers = [name for name in self.reference.columns if is_numeric(self.reference[name])]
+        spread = pd.Series({name: _spread(self.reference[name]) for name in numbers}, dtype=np.float64)
         # A number is tested twice, by its values and by its bins, which see missing values too.
-        by_value, by_bin = scores["ks_p_value"], scores["chi_square_p_value"]
+        by_value, by_bin = scores["ks_p_value"], _bin_p_values(self.reference, self.current, self.bins)
         p_value = (2.0 * by_value.combine(by_bin, min)).clip(upper=1.0).where(by_value.notna(), by_bin)
         table = pd.DataFrame(
             {
                 "kind": ["number" if name in numbers else "category" for name in scores.index],
-                "psi": scores["psi"],
+                # Of equal samples rounding leaves -1e-17; adding 0 takes the sign off -0.
+                "psi": scores["psi"].clip(lower=0.0) + 0.0,
                 "ks": scores["ks"],
-                "js": scores["js"],
-                "wasserstein_sd": scores["wasserstein"] / spread,
+                "js": scores["js"].clip(lower=0.0) + 0.0,
+                "wasserstein_sd": scores["wasserstein"] / spread.reindex(scores.index),
                 "missing_reference": self.reference.isna().mean(),
                 "missing_current": self.current.isna().mean(),
                 "p_value": p_value,
                 "p_adjusted": _adjusted(p_value),
             }
         )
-        excess = pd.DataFrame({name: table[name] / limit for name, limit in DEFAULT_SCORES.items()})
+        excess = pd.DataFrame({name: table[name] / limit for name, limit in SOURCE_THRESHOLDS.items()})
         moderate = table["psi"] > MODERATE_PSI
         table["level"] = np.where(
             excess.max(axis=1) > 1.0, "shifted", np.where(moderate, "moderate", "stable")
@@ -70,9 +78,10 @@ class TableDrift:
     def table(self) -> pd.DataFrame:
         """One row a column, worst first.
 
-        psi, js (nats), ks (0 to 1), wasserstein_sd (reference SDs), shares of missing values, p_value (chi-square
-        test of the bins, of numbers with the KS test by Bonferroni), p_adjusted (Benjamini-Hochberg over all
-        columns), level ('shifted' above PSI 0.2, KS 0.1 or JS 0.1; 'moderate' above PSI 0.1; else 'stable').
+        psi, js (nats), ks (0 to 1), wasserstein_sd (reference SDs), shares of missing values, p_value (test of the
+        counts, of numbers in bins of both tables together, there with the KS test by Bonferroni; exact or by Monte
+        Carlo where an expected count is below 5), p_adjusted (Benjamini-Hochberg over all columns), level ('shifted'
+        above PSI 0.2, KS 0.1 or JS 0.1; 'moderate' above PSI 0.1; else 'stable').
         """
         return self._table.copy()
 
@@ -111,7 +120,7 @@ class TableDrift:
             "current": self.names[1],
             "rows_reference": len(self.reference),
             "rows_current": len(self.current),
-            "thresholds": {**DEFAULT_SCORES, "psi_moderate": MODERATE_PSI},
+            "thresholds": {**SOURCE_THRESHOLDS, "psi_moderate": MODERATE_PSI},
             "features": [{str(key): _plain(value) for key, value in row.items()} for row in rows],
             "shifted": self.shifted,
             "verdict": self.verdict(),
@@ -146,37 +155,29 @@ def table_drift(
     for name in (*left_out, *as_text):
         if not any(name in table for table in tables):
             raise ValueError(f"{names[0]} and {names[1]}: have no column {name!r}")
-    for name in as_text:
-        for table in tables:
-            if name in table:
-                table[name] = table[name].astype("string")
+    for name in features:
+        if name in left_out:
+            raise ValueError(f"column {name!r}: is both to be compared (--feature) and left out (--ignore)")
     kept = [table.drop(columns=left_out, errors="ignore") for table in tables]
-    first, second = same_columns(kept[0], kept[1], names, features)
+    first, second = same_columns(kept[0], kept[1], names, features, as_text)
     if first.shape[1] == 0:
         raise ValueError(f"{names[0]}: no column is left to compare")
-    for name in first.columns:
-        if pd.api.types.is_datetime64_any_dtype(first[name]) or pd.api.types.is_timedelta64_dtype(
-            first[name]
-        ):
-            raise ValueError(
-                f"{names[0]}: column {name!r} holds times, which always move on; leave it out with --ignore"
-            )
     fitted = Reference.fit(first, bins=bins)
-    return TableDrift(names, first, second, fitted, tuple(_suspicions(first)))
+    return TableDrift(names, first, second, fitted, bins, tuple(_suspicions(first)))
 
 
 def _both(
     reference: pd.DataFrame | str | Path, current: pd.DataFrame | str | Path
 ) -> tuple[tuple[str, str], list[pd.DataFrame]]:
-    """Names for messages, and both tables as copies."""
+    """Names for messages, and both tables."""
     names, tables = [], []
     for given, name in ((reference, "reference"), (current, "current")):
         frame = isinstance(given, pd.DataFrame)
-        table = given.copy() if isinstance(given, pd.DataFrame) else read_table(given)
+        table = with_plain_names(given, name) if isinstance(given, pd.DataFrame) else read_table(given)
         if len(table) == 0:
             raise ValueError(f"{name}: has no rows")
         names.append(name if frame else str(given))
-        tables.append(table.rename(columns=str))
+        tables.append(table)
     return (names[0], names[1]), tables
 
 
@@ -192,10 +193,87 @@ def _suspicions(table: pd.DataFrame) -> Iterable[str]:
             )
 
 
-def _is_number(fitted: Reference, name: str) -> bool:
-    from sim.kernels.features import NumericFeature
+def _spread(column: pd.Series) -> float:
+    """SD of the values that are not missing; NaN where it is 0 or where one is infinite."""
+    values = column.dropna().to_numpy(dtype=np.float64)
+    largest = np.abs(values).max(initial=0.0)
+    if len(values) < 2 or largest == 0.0 or not math.isfinite(largest):
+        return math.nan
+    # Squares of large values would overflow.
+    return float(np.std(values / largest, ddof=1)) * float(largest) or math.nan
 
-    return isinstance(fitted.features[fitted.names.index(name)], NumericFeature)
+
+def _bin_p_values(reference: pd.DataFrame, current: pd.DataFrame, bins: int) -> pd.Series:
+    """p-value by column that both samples fall in the bins alike; see `_homogeneity`.
+
+    Bins and categories are learned from both tables together. Those of the reference alone would favour it: it has no
+    row with a category that only the other has, whatever the law.
+    """
+    names = list(reference.columns)
+    both = {name: pd.concat([reference[name], current[name]], ignore_index=True) for name in names}
+    categories = [name for name in names if not is_numeric(reference[name])]
+    pooled = Reference.fit(both, bins=bins, categorical=categories, keep_sample=False)
+    counts = np.stack([pooled.histogram(table).counts for table in (reference, current)])
+    p_values = {name: _homogeneity(counts[:, pooled.bins_of(name)], _DRAWS) for name in names}
+    # The least p-value of so many draws can be too large for the correction over many columns.
+    least = [name for name in names if p_values[name] == 1.0 / (1.0 + _DRAWS)]
+    if len(least) * _ENOUGH < len(names):
+        p_values |= {
+            name: _homogeneity(counts[:, pooled.bins_of(name)], _ENOUGH * len(names)) for name in least
+        }
+    return pd.Series(p_values, dtype=np.float64)
+
+
+def _homogeneity(counts: NDArray[np.int64], draws: int) -> float:
+    """p-value that the two rows of a table of counts are samples of one law.
+
+    counts: (2, bins) >= 0, no row all 0; draws: at most, of the Monte Carlo test, >= 1
+    Chi-square where every expected count is at least 5, else the law of the table given its sums: Fisher's exact test
+    of two bins, Monte Carlo of more.
+    """
+    from scipy.stats import chi2_contingency, fisher_exact
+
+    counts = counts[:, counts.any(axis=0)]
+    rows, sums = counts.sum(axis=1), counts.sum(axis=0)
+    if len(sums) < 2:
+        return 1.0
+    if rows.min() * sums.min() >= _FEW * rows.sum():
+        return float(chi2_contingency(counts, correction=False).pvalue)
+    if len(sums) == 2:
+        return float(fisher_exact(counts).pvalue)
+    return _monte_carlo(counts[rows.argmin()], sums, draws)
+
+
+def _monte_carlo(sample: NDArray[np.int64], sums: NDArray[np.int64], draws: int) -> float:
+    """Share of tables with the same sums whose Pearson statistic is at least that of the sample, itself counted in.
+
+    sample, sums: (bins,) counts of one row and of both; given the sums the row is multivariate hypergeometric.
+    The seed is fixed. Draws end after 100 tables as extreme, where p is known well enough, and are fewer where there
+    are very many bins (1e7 / bins, at least 199). Source: Besag, Clifford 1991, Biometrika 78, 'Sequential Monte Carlo
+    p-values'.
+    """
+    # Bins of one row of both tables (identifiers) are drawn as one: 0 and 1 are their own squares.
+    single = sums == 1
+    sample, sums = (np.append(side[~single], side[single].sum()) for side in (sample, sums))
+    weights = 1.0 / sums[:-1]
+
+    def rising_with_pearson(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(counts[..., :-1].astype(np.float64) ** 2 @ weights + counts[..., -1])
+
+    rng, rows = np.random.default_rng(0), int(sample.sum())
+    method: Literal["count", "marginals"] = (
+        "count" if rows < 5 * len(sums) and sums.sum() < 1_000_000 else "marginals"
+    )
+    observed = rising_with_pearson(sample) * (1.0 - 1e-12)  # rounding must not break ties
+    most = max(199, min(draws, _CELLS // len(sums)))
+    lot = max(1, min(500, 1_000_000 // len(sums)))
+    done = extreme = 0
+    while done < most and extreme < _ENOUGH:
+        size = min(lot, most - done)
+        drawn = rng.multivariate_hypergeometric(sums, rows, size=size, method=method)
+        extreme += int((rising_with_pearson(drawn) >= observed).sum())
+        done += size
+    return (1 + extreme) / (1 + done)
 
 
 def _adjusted(p_values: pd.Series) -> pd.Series:

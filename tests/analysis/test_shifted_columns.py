@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
+import gzip
+import io
 import json
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ks_2samp, wasserstein_distance
+from scipy.stats import ks_2samp, random_table, wasserstein_distance
 from typer.testing import CliRunner
 
+from analysis import shifted_columns
 from analysis.cli import app
 from analysis.data_tables import read_table
+from analysis.drift_report import drift_text
 from analysis.shifted_columns import table_drift
 
 
@@ -191,3 +197,211 @@ def test_missing_columns_and_infinite_values_do_not_break_it():
     assert found.shifted == []
     assert found.plot() is not None
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("rows", [(100, 100), (1000, 1000), (2000, 30)])
+def test_p_values_of_rare_categories_are_uniform(rows):
+    """Two samples of one Zipf law over 200 categories: many are seen once, or on one side only."""
+    rng = np.random.default_rng(8)
+    shares = 1 / np.arange(1, 201)
+    first, second = (
+        pd.DataFrame(rng.choice(200, (n, 150), p=shares / shares.sum())).astype(str).rename(columns=str)
+        for n in rows
+    )
+    p_values = table_drift(first, second).table()["p_value"]
+    assert 0.02 < (p_values < 0.05).mean() < 0.08
+    assert 0.4 < (p_values < 0.5).mean() < 0.6
+
+
+@pytest.mark.parametrize(
+    ("reference", "current"),
+    [
+        ([5, 4, 1, 0, 2], [0, 1, 2, 3, 0]),
+        ([1, 1, 0, 1, 6], [0, 1, 1, 0, 1]),
+        ([40, 30, 20, 9, 1], [1, 0, 1, 2, 1]),
+    ],
+)
+def test_monte_carlo_agrees_with_random_tables_of_scipy(reference, current, monkeypatch):
+    monkeypatch.setattr(shifted_columns, "_ENOUGH", 10**9)
+    counts = np.array([reference, current])
+    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum()
+    tables = random_table(counts.sum(axis=1), counts.sum(axis=0)).rvs(20_000, random_state=1)
+    statistics = ((tables - expected) ** 2 / expected).sum(axis=(1, 2))
+    observed = ((counts - expected) ** 2 / expected).sum()
+    p_value = shifted_columns._homogeneity(counts, 9_999)
+    assert p_value == pytest.approx((statistics > observed - 1e-9).mean(), abs=0.02)
+
+
+def test_one_missing_value_of_three_is_weighed_exactly():
+    first, second = pd.DataFrame({"x": [1.0] * 150}), pd.DataFrame({"x": [1.0, 1.0, np.nan]})
+    assert table_drift(first, second).table().loc["x", "p_value"] == pytest.approx(
+        2 * 3 / 153
+    )  # with KS, by 2
+    assert table_drift(first, second, categorical=["x"]).table().loc["x", "p_value"] == pytest.approx(3 / 153)
+
+
+def test_one_shift_among_many_columns_is_no_chance():
+    """9,999 draws alone give at least p = 1e-4, and 600 columns a corrected 0.06."""
+    rng = np.random.default_rng(4)
+    first, second = (pd.DataFrame(rng.choice(list("abc"), (n, 600))).rename(columns=str) for n in (200, 12))
+    second["7"] = list("defghi") * 2
+    found = table_drift(first, second).table()
+    assert list(found.index[found["p_adjusted"] < 0.05]) == ["7"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2,\n3,4,\n", "line 2 has 3 fields, the header 2"),
+        ('a,b\n1,"x\ny"\n\n3,4,5\n', "line 5 has 3 fields, the header 2"),
+        ("\ufeffa,a\n1,2\n", "line 1: column 'a' is there twice"),
+        ("a;b\n1;2\n3;4\n", "has one column, 'a;b'; are its fields separated by ';'?"),
+        ("a;b\n1,5;2,5\n", "has one column, 'a;b'; are its fields separated by ';'?"),
+    ],
+)
+@pytest.mark.parametrize("name", ["wrong.csv", "wrong.csv.gz"])
+def test_wrong_fields_of_csv(tmp_path, name, text, message):
+    file = tmp_path / name
+    file.write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+    with pytest.raises(ValueError) as caught:
+        read_table(file)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("before", ['2,"two\nlines"\n', "2,x\n\n", "\n2,x\n", "2,x\n   \n"])
+def test_lines_are_those_of_the_file(tmp_path, before):
+    for name, cell in (("good", "3"), ("wrong", "abc")):
+        (tmp_path / f"{name}.csv").write_text(f"a,b\n1,x\n{before}{cell},x\n")
+    with pytest.raises(ValueError, match=r"wrong\.csv, line 5: column 'a' holds 'abc'"):
+        table_drift(tmp_path / "good.csv", tmp_path / "wrong.csv")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("1\n2\n3\n", '1\n2\n3\n""\n'),
+        ("1\n2\n3\n", "1.0\n2.0\n3\n"),
+        ("1\n2\n3\n", "1.0\n02\n3\nabc\n"),
+        ('1.5\n2\n""\n', "1.50\n2.0\nabc\n"),
+    ],
+)
+def test_whole_numbers_as_categories_have_one_form(first, second):
+    tables = [pd.read_csv(io.StringIO(f"code\n{text}"), skip_blank_lines=False) for text in (first, second)]
+    for sides in (tables, tables[::-1]):
+        found = table_drift(*sides, categorical=["code"])
+        shared = set(found.reference["code"].dropna()) & set(found.current["code"].dropna())
+        assert len(shared) >= 2
+        assert not any(text.endswith(".0") for text in shared)
+    whole = pd.DataFrame({"code": [1, 2, 3] * 50})
+    found = table_drift(whole, whole.astype(float), categorical=["code"]).table().loc["code"]
+    assert (found["psi"], found["p_value"]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.convert_dtypes(),
+        lambda table: table.astype({"n": "Float32", "b": "boolean"}),
+        lambda table: table.convert_dtypes(dtype_backend="pyarrow"),
+        lambda table: table.assign(n=[None if n != n else Decimal(n) for n in table["n"]]),
+        lambda table: table.assign(n=pd.arrays.SparseArray(table["n"])),
+        lambda table: table.astype({"t": "category"}),
+    ],
+)
+def test_any_storage_of_the_same_values_is_the_same(change):
+    table = pd.DataFrame({"n": [1.0, 2.0, 3.0, np.nan] * 10, "t": list("abcd") * 10, "b": [True, False] * 20})
+    later = table.assign(n=table["n"] + 1)
+    expected = table_drift(table, later).table()
+    for sides in ((change(table), later), (table, change(later)), (change(table), change(later))):
+        found = table_drift(*sides)
+        pd.testing.assert_frame_equal(found.table(), expected)
+        assert drift_text(found)
+        assert found.plot()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[1], [2]], "current: column 'x' holds a list"),
+        ([{"a": 1}, None], "current: column 'x' holds a dict"),
+        ([datetime.date(2026, 1, 1), None], "column 'x' holds times"),
+        ([datetime.time(12), datetime.time(13)], "column 'x' holds times"),
+        ([pd.Period("2026-01"), None], "column 'x' holds times"),
+        (pd.period_range("2026-01", periods=2, freq="M"), "column 'x' holds times"),
+        (np.array([1, 2], dtype="timedelta64[s]"), "column 'x' holds times"),
+        ([1j, 2j], "column 'x' holds complex numbers"),
+        ([True, False], "column 'x' holds truth values"),
+        (pd.Categorical([1, 2]), "column 'x' holds categories"),
+        (["1", "2"], "column 'x' holds numbers as text"),
+    ],
+)
+def test_values_that_cannot_be_compared(values, message):
+    first = pd.DataFrame({"x": [1, 2], "y": 1.0})
+    second = pd.DataFrame({"x": values, "y": 1.0})
+    with pytest.raises(ValueError, match=message):
+        table_drift(first, second)
+    assert list(table_drift(first, second, ignore=["x"]).table().index) == ["y"]
+
+
+def test_names_that_cannot_be_compared(tmp_path):
+    levels = pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", "b"), ("a", "c")]))
+    levels.to_parquet(tmp_path / "levels.parquet")
+    for table in (levels, tmp_path / "levels.parquet"):
+        with pytest.raises(ValueError, match=r"column \('a', 'b'\) has a name of 2 levels"):
+            table_drift(table, table)
+    from pyarrow import parquet, table
+
+    parquet.write_table(table([[1], [2]], names=["a", "a"]), tmp_path / "twice.parquet")
+    with pytest.raises(ValueError, match=r"twice\.parquet: column 'a' is there twice"):
+        read_table(tmp_path / "twice.parquet")
+    people_now = people(20)
+    with pytest.raises(ValueError, match=r"column 'age': is both to be compared \(--feature\) and left out"):
+        table_drift(people_now, people_now, features=["age"], ignore=["age"])
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
+@pytest.mark.parametrize(
+    ("values", "kind"), [(list("ab"), "category"), ([True, False], "category"), ([1, 2], "number")]
+)
+def test_a_side_without_any_value_is_missing_throughout(nothing, values, kind):
+    empty, full = pd.DataFrame({"x": [nothing] * 40}), pd.DataFrame({"x": values * 20})
+    for sides in ((empty, full), (full, empty)):
+        for categorical in ([], ["x"]):
+            found = table_drift(*sides, categorical=categorical)
+            row = found.table().loc["x"]
+            assert row["kind"] == ("category" if categorical else kind)
+            assert (row["level"], row["p_value"] < 1e-4) == ("shifted", True)
+            assert found.plot()
+
+
+@pytest.mark.parametrize("extreme", [np.inf, -np.inf, 1e308, -1e308, 1e17])
+def test_extreme_values_give_no_warning(extreme, tmp_path):
+    first = pd.DataFrame({"x": [*range(50), extreme, -extreme], "same": extreme})
+    found = table_drift(first, first.assign(x=first["x"] / 2))
+    found.plot().savefig(tmp_path / "drift.png")
+    spread = found.table()["wasserstein_sd"]
+    assert np.isnan(spread["same"])
+    assert np.isnan(spread["x"]) == np.isinf(extreme)
+
+
+def test_scores_are_printed_in_few_digits():
+    first = people(500)
+    text = drift_text(table_drift(first, first))
+    assert "-0.0" not in text
+    far = drift_text(table_drift(first[["age"]], first[["age"]] + 1e17))
+    assert max(map(len, far.splitlines()[3].split())) < 9
+
+
+def test_dollars_in_categories_are_drawn_as_they_are(tmp_path):
+    first = pd.DataFrame({"price": ["a$^$", "b"] * 20})
+    figure = table_drift(first, first).plot()
+    figure.savefig(tmp_path / "drift.png")
+    assert "a$^$" in [label.get_text() for label in figure.axes[0].get_xticklabels()]
+
+
+def test_a_very_long_text_is_read(tmp_path):
+    (tmp_path / "long.csv").write_text(f"a,b\n{'x' * 200_000},1\ny,2\n")
+    assert read_table(tmp_path / "long.csv")["b"].tolist() == [1, 2]
+    (tmp_path / "open.csv").write_text(f'a,b\nx,1\n"{"x,y" * 100_000}\n')
+    with pytest.raises(ValueError, match=r"open\.csv: cannot be read as CSV"):
+        read_table(tmp_path / "open.csv")

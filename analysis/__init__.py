@@ -21,7 +21,17 @@ _HOME = {
     "monitor_quality": "analysis.run_quality",
     "table_drift": "analysis.shifted_columns",
 }
-_MODULES = ("backtest", "detection", "detection_quality", "economics", "plots", "run_lengths", "statistics")
+_MODULES = (
+    "backtest",
+    "detection",
+    "detection_quality",
+    "economics",
+    "plots",
+    "run_lengths",
+    "selection",
+    "staleness_control",
+    "statistics",
+)
 
 __all__ = [
     "Comparison",
@@ -34,6 +44,8 @@ __all__ = [
     "monitor_quality",
     "plots",
     "run_lengths",
+    "selection",
+    "staleness_control",
     "statistics",
     "table_drift",
 ]

@@ -147,8 +147,21 @@ def comparison_text(comparison: Comparison) -> str:
         f"{comparison.scenario.title}: {format_duration(comparison.scenario.horizon)}, "
         f"{comparison.replications} replications\n\n{aligned(shown, 'policy')}\n\n"
         f"Paired difference of cost to {comparison.baseline} (below 0: cheaper)\n\n{aligned(gaps, 'policy')}\n\n"
-        f"{comparison.verdict()}"
+        f"{comparison.verdict()}{_more_needed(comparison)}"
     )
+
+
+def _more_needed(comparison: Comparison, precision: float = 0.05) -> str:
+    """How many replications the cheapest policy's cost still wants, for 5 %; nothing when it has them."""
+    from analysis.statistics import plan_replications
+
+    if comparison.one_world or comparison.replications < 2:
+        return ""
+    costs = comparison.values(comparison.best, "annual_cost")
+    cost = comparison.interval(comparison.best, "annual_cost")
+    if cost.half_width <= precision * abs(cost.mean):
+        return ""
+    return f"\n{comparison.best}: {plan_replications(costs, relative_half_width=precision)}."
 
 
 def run_document(result: Result) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from sim.antithetic import Mirrored
+
 
 def _sequence(seed: int, replication: int, name: str) -> np.random.SeedSequence:
     digest = hashlib.sha256(name.encode()).digest()
@@ -28,6 +30,16 @@ def stream(seed: int, replication: int, name: str) -> np.random.Generator:
     False
     """
     return np.random.Generator(np.random.PCG64(_sequence(seed, replication, name)))
+
+
+def mirrored_stream(seed: int, replication: int, name: str) -> np.random.Generator:
+    """The mirror image of a stream: its uniform, standard normal and Poisson numbers turned round (antithetic).
+
+    >>> mirrored_stream(0, 3, "drift").standard_normal() == -stream(0, 3, "drift").standard_normal()
+    True
+    """
+    bits = np.random.PCG64(_sequence(seed, replication, name))
+    return Mirrored(bits, stream(seed, replication, f"mirror:{name}"))
 
 
 @lru_cache(maxsize=256)

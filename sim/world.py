@@ -20,17 +20,25 @@ from sim.traffic import requests
 
 
 class World:
-    """Drift, traffic and labels of replication `replication` of `seed`."""
+    """Drift, traffic and labels of replication `replication` of `seed`.
 
-    def __init__(self, scenario: Scenario, seed: int = 0, replication: int = 0) -> None:
+    mirrored: the antithetic twin of that world (`sim.antithetic`): drift, traffic and label delays turned round, the
+    noise of monitors and trainings as it is.
+    """
+
+    def __init__(
+        self, scenario: Scenario, seed: int = 0, replication: int = 0, *, mirrored: bool = False
+    ) -> None:
         self.scenario = scenario
         self.seed = seed
         self.replication = replication
+        self.mirrored = mirrored
         self.training_lag = training_lag(scenario)
 
     def stream(self, name: str) -> np.random.Generator:
         """The random stream of one source of randomness."""
-        return randomness.stream(self.seed, self.replication, name)
+        source = randomness.mirrored_stream if self.mirrored else randomness.stream
+        return source(self.seed, self.replication, name)
 
     def stream_at(self, name: str, moment: float) -> np.random.Generator:
         """The random stream of what one source does at one moment (days)."""
@@ -42,9 +50,8 @@ class World:
 
     def unwatched(self) -> World:
         """The same world without the scenario's monitors and triggers; drawn once for both."""
-        bare = World(
-            self.scenario.model_copy(update={"monitors": [], "triggers": []}), self.seed, self.replication
-        )
+        scenario = self.scenario.model_copy(update={"monitors": [], "triggers": []})
+        bare = World(scenario, self.seed, self.replication, mirrored=self.mirrored)
         bare.__dict__.update(requests=self.requests, labels=self.labels, _state=self._state)
         return bare
 

@@ -10,7 +10,7 @@ import copy
 import math
 import numbers
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -207,8 +207,8 @@ class Detector:
     # --- the rest of what the constructor checks ---
 
     def _check_kinds(self) -> None:
-        for field in fields(self):
-            value, kind = getattr(self, field.name), str(field.type)
+        for parameter in fields(self):
+            value, kind = getattr(self, parameter.name), str(parameter.type)
             if kind not in _KINDS:
                 continue
             right = isinstance(value, _KINDS[kind])
@@ -217,18 +217,18 @@ class Detector:
             if kind == "float":
                 right = right and math.isfinite(value)
             wanted = {"float": "a finite number", "int": "a whole number", "bool": "True or False"}
-            self._require(field.name, right, wanted.get(kind, "a whole number or None"))
+            self._require(parameter.name, right, wanted.get(kind, "a whole number or None"))
 
     def _require(self, name: str, right: bool, allowed: str) -> None:
         if not right:
             raise ValueError(f"{type(self).__name__}: got {name}={getattr(self, name)!r}, must be {allowed}")
 
     if TYPE_CHECKING:  # what `vars` holds beside the parameters
-        _constants: Floats
-        _state: Floats
-        _one: Floats
-        _reading: Floats
-        _one_alarm: Alarms
+        _constants: Floats = field(init=False)
+        _state: Floats = field(init=False)
+        _one: Floats = field(init=False)
+        _reading: Floats = field(init=False)
+        _one_alarm: Alarms = field(init=False)
 
 
 class WarningDetector(Detector):

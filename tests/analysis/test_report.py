@@ -83,7 +83,7 @@ def test_no_rows():
 def test_comparison_text_has_a_line_a_policy_and_a_verdict(found):
     text = comparison_text(found)
     assert text.startswith("A small system: 30 d, 3 replications\n")
-    assert text.endswith(found.verdict())
+    assert f"{found.verdict()}\n{found.best}: another " in text
     table = table_of(text, "policy")
     assert [line.split()[0] for line in table[1:]] == found.names
     assert f"Paired difference of cost to {found.baseline} (below 0: cheaper)" in text

@@ -14,6 +14,10 @@ from typing import Annotated, Any
 
 import typer
 
+from analysis.cli_decisions import Require, conclude
+from analysis.cli_decisions import register as register_decisions
+from analysis.cli_sweep import register as register_sweep
+
 app = typer.Typer(
     name="halflife",
     help="Simulate how a deployed model decays, and decide when to retrain it.",
@@ -178,6 +182,7 @@ def compare(
         float | None, typer.Option(help="add replications until the interval is this tight, e.g. 0.05")
     ] = None,
     max_reps: Annotated[int, typer.Option(help="cap for --precision", min=2)] = 1000,
+    require: Require = None,
     workers: Annotated[int | None, typer.Option(help="processes; all cores when not given", min=1)] = None,
     overrides: Set = None,
     seed: Seed = 0,
@@ -190,7 +195,9 @@ def compare(
         prepare(out)
         from analysis.comparison import compare as compare_policies
         from analysis.report import comparison_text
+        from analysis.requirements import check_comparison, parse_requirement
 
+        requirements = [parse_requirement(text) for text in require or []]
         comparison = compare_policies(
             found,
             [policy_from(text) for text in policy] if policy else None,
@@ -203,12 +210,15 @@ def compare(
         )
         for warning in comparison.warnings:
             typer.echo(f"warning: {warning}", err=True)
+        checks = check_comparison(comparison, requirements)
         files = comparison.save(out) if out else []
         if json:
-            show_json(comparison.to_dict())
-            return
-        typer.echo(comparison_text(comparison))
-        tell_files(files)
+            answers = {"requirements": [check.document() for check in checks]} if checks else {}
+            show_json(comparison.to_dict() | answers)
+        else:
+            typer.echo(comparison_text(comparison))
+            tell_files(files)
+        conclude(checks, found.currency)
 
 
 @app.command()
@@ -336,6 +346,9 @@ def tell_files(files: list[Path]) -> None:
     if files:
         typer.echo("\nWritten: " + ", ".join(str(file) for file in files))
 
+
+register_sweep(app)
+register_decisions(app)
 
 if __name__ == "__main__":
     main()

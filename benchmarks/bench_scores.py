@@ -202,7 +202,9 @@ def library_times(reference: Array, current: Array) -> list[Peer]:
         Peer(
             "NumPy, bins both",
             name,
-            shortest(lambda n=name: numpy_scores([n], current, edges, list(numpy_shares(reference, edges))), 3),
+            shortest(
+                lambda n=name: numpy_scores([n], current, edges, list(numpy_shares(reference, edges))), 3
+            ),
         )
         for name in three
     ]

@@ -51,6 +51,7 @@ def test_every_task_is_done_once(executor: Executor) -> None:
     assert sorted(executor.run(double, range(40))) == [2 * n for n in range(40)]
 
 
+@pytest.mark.slow
 def test_tasks_are_taken_only_when_there_is_work_for_them() -> None:
     taken: list[int] = []
 

@@ -43,7 +43,7 @@ def right_and_runs(means, sds, common, runs, **arguments) -> tuple[float, float]
 
 @pytest.mark.parametrize("sds", [EQUAL, MIXED])
 @pytest.mark.parametrize("common", [0.0, 0.8])
-@pytest.mark.parametrize("best", [0, 4])
+@pytest.mark.parametrize("best", [0, pytest.param(4, marks=pytest.mark.slow)])
 def test_the_promise_in_the_slippage_configuration(best, common, sds):
     """All others exactly delta behind, the hardest case: right in at least 95 % of 200 macro-replications."""
     means = np.ones(5)

@@ -199,7 +199,7 @@ def test_missing_columns_and_infinite_values_do_not_break_it():
     json.dumps(found.to_dict(), allow_nan=False)
 
 
-@pytest.mark.parametrize("rows", [(100, 100), (1000, 1000), (2000, 30)])
+@pytest.mark.parametrize("rows", [(100, 100), pytest.param((1000, 1000), marks=pytest.mark.slow), (2000, 30)])
 def test_p_values_of_rare_categories_are_uniform(rows):
     """Two samples of one Zipf law over 200 categories: many are seen once, or on one side only."""
     rng = np.random.default_rng(8)

@@ -153,6 +153,7 @@ DRIFTING = {
 }
 
 
+@pytest.mark.slow
 def test_expectation_of_the_control_is_its_mean():
     """Every closed form at once: 3000 worlds, error rate 1e-3."""
     scenario = scenarios.load("rotting_asset").with_(**DRIFTING)
@@ -186,6 +187,7 @@ def test_gain_of_the_control_on_library_scenarios(name, interval, least):
     assert found.interval.high < mean_interval(costs).high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "low", "high"), [("fraud_detection", 1.2, 4.0), ("ad_click", 0.45, 0.75)])
 def test_gain_of_mirrored_worlds_on_library_scenarios(name, low, high):
     """Bursts: a gain of about 1.8. Loss by squared random drift, the same in the mirror: 0.5, so don't."""

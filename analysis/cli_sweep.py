@@ -77,8 +77,11 @@ def sweep(
         plan = plan_sweep(found, design, entrants, replications=reps, seed=seed)
         home = out or plan.default_folder()
         _check_folder(home, resume, dry_run)
-        _announce(plan, home, chosen.workers)
+        seconds = plan.seconds_per_run() * plan.runs / chosen.workers
+        _announce(plan, home, chosen.workers, seconds)
         if dry_run:
+            if json:
+                show_json(_plan_document(plan, home, chosen.workers, seconds))
             return
         result = _run(plan, home, chosen, resume)
         files = result.save()
@@ -109,7 +112,8 @@ def report(
 
         result = read_sweep(folder)
         if sql is not None:
-            typer.echo(result.query(sql).to_json(orient="records") if json else result.query(sql).to_string())
+            answer = result.query(sql)
+            typer.echo(answer.to_json(orient="records") if json else answer.to_string())
             return
         files = result.save(out)
         if csv is not None:
@@ -158,16 +162,33 @@ def _check_folder(home: Path, resume: bool, dry_run: bool) -> None:
     open_store(home).refuse_overwriting()
 
 
-def _announce(plan: Plan, home: Path, workers: int) -> None:
+def _announce(plan: Plan, home: Path, workers: int, seconds: float) -> None:
     """Say on stderr how much there is to do, and about how long it will take."""
     division, experiment = plan.division, plan.experiment
-    seconds = plan.seconds_per_run() * plan.runs / workers
     typer.echo(
         f"{division.variants:,} variants x {division.replications:,} replications x {len(experiment.policies)} policies"
         f" = {plan.runs:,} runs in {division.count:,} parts, about {_duration(seconds)} with {_workers(workers)}; "
         f"folder {home}",
         err=True,
     )
+
+
+def _plan_document(plan: Plan, home: Path, workers: int, seconds: float) -> dict[str, Any]:
+    """The JSON document of `halflife sweep --dry-run --json`; names as in that of the sweep itself."""
+    division, experiment = plan.division, plan.experiment
+    return {
+        "scenario": experiment.scenario.title,
+        "scenario_hash": experiment.scenario.hash(),
+        "variants": division.variants,
+        "replications": division.replications,
+        "seed": experiment.seed,
+        "policies": [policy.name for policy in experiment.policies],
+        "runs": plan.runs,
+        "parts": division.count,
+        "workers": workers,
+        "estimated_seconds": seconds,
+        "directory": str(home),
+    }
 
 
 def _run(plan: Plan, home: Path, executor: Any, resume: bool) -> Any:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +39,10 @@ class Store:
 
     folder: Path
     manifest: dict[str, Any]
+
+    def manifest_checksum(self) -> str:
+        """Checksum of the manifest that the folder has now, by which tasks know their sweep. Raises OSError."""
+        return sha256((self.folder / MANIFEST).read_bytes())
 
     @property
     def part_count(self) -> int:
@@ -189,21 +193,20 @@ def open_store(folder: str | Path) -> Store:
 def query(folder: str | Path, sql: str) -> pd.DataFrame:
     """Ask a store in SQL: `runs` has one row a run with the values of its variant, `design` one row a variant.
 
-    folder: a run directory, complete or not; only finished parts count. Needs DuckDB. Raises ValueError for what is
-    no store, a store without any part, and SQL that DuckDB refuses.
+    folder: a run directory, complete or not; only finished parts count. sql: exactly one SELECT, with or without
+    WITH; it sees these tables only, no files, and changes nothing. Needs DuckDB. Raises ValueError for what is no
+    store, a store without any part, another statement, and SQL that DuckDB refuses.
     """
     store = open_store(folder)
     duckdb = _duckdb()
     if not store.finished:
         raise ValueError(f"{store.folder}: has no finished part yet")
-    with duckdb.connect() as connection:
-        connection.execute(f"CREATE VIEW design AS SELECT * FROM {_parquet([store.folder / DESIGN])}")
-        files = _parquet([store.part_path(number) for number in store.finished])
-        connection.execute(f"CREATE VIEW runs AS SELECT * FROM {files} JOIN design USING (variant)")
+    statement = _only_select(duckdb, sql)
+    with _closed_database(duckdb, store) as connection:
         try:
-            found: pd.DataFrame = connection.sql(sql).df()
+            found: pd.DataFrame = connection.execute(statement).df()
         except duckdb.Error as error:
-            raise ValueError(f"query: {str(error).splitlines()[0]}") from None
+            raise ValueError(f"query: {_first_line(error)}") from None
     return found
 
 
@@ -244,10 +247,42 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _parquet(files: Sequence[Path] | Iterable[Path]) -> str:
-    """The table function that reads these files."""
-    listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
-    return f"read_parquet([{listed}])"
+def _only_select(duckdb: Any, sql: str) -> Any:
+    """The one statement of a query. Raises ValueError where it is not one SELECT."""
+    try:
+        statements = duckdb.extract_statements(sql)
+    except duckdb.Error as error:
+        raise ValueError(f"query: {_first_line(error)}") from None
+    kinds = [statement.type.name for statement in statements]
+    if kinds != ["SELECT"]:
+        given = ", ".join(kinds) if kinds else "nothing"
+        raise ValueError(f"query: got {given}, expected exactly one SELECT (or WITH ... SELECT)")
+    return statements[0]
+
+
+@contextmanager
+def _closed_database(duckdb: Any, store: Store) -> Iterator[Any]:
+    """A database in memory with the tables of a store, for which no file exists.
+
+    Arrow reads the files, a batch at a time: were DuckDB allowed to read them it could write them too, because a
+    SELECT may hold a COPY ... TO. It may only use a folder of its own, for what does not fit into memory.
+    """
+    from tempfile import TemporaryDirectory
+
+    from pyarrow import dataset
+
+    with TemporaryDirectory() as spare, duckdb.connect(config={"temp_directory": spare}) as connection:
+        connection.register("design", dataset.dataset(str(store.folder / DESIGN)))
+        connection.register("played", dataset.dataset([str(store.part_path(n)) for n in store.finished]))
+        connection.execute("CREATE VIEW runs AS SELECT * FROM played JOIN design USING (variant)")
+        connection.execute("SET python_enable_replacements = false")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        yield connection
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 def _duckdb() -> Any:

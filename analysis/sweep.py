@@ -260,7 +260,8 @@ def run_plan(
         store.settle(checksums)
         missing = (number for number in range(store.part_count) if number not in checksums)
         own = _own_policies(plan.experiment.policies)
-        tasks = (Task(str(folder.resolve()), number, own) for number in missing)
+        home, manifest = str(folder.resolve()), store.manifest_checksum()
+        tasks = (Task(home, number, manifest, own) for number in missing)
         with _told(store, checksums):
             for receipt in executor.run(perform, tasks):
                 if not store.part_path(receipt.part).exists():

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.designs import Design, Variant
-from analysis.store import Store, open_store
+from analysis.durable_files import sha256
+from analysis.store import MANIFEST, Store, open_store
 from analysis.tuning import resolved
 from scenarios.loader import validate_mapping
 from scenarios.policies import PolicySpec
@@ -42,6 +43,8 @@ class Task:
 
     folder: str
     part: int
+    manifest: str
+    """Checksum of the folder's manifest: a folder can be deleted and made again while workers live on."""
     own_policies: bytes = b""
     """Policies of the user's own, pickled by name: a manifest cannot hold them."""
 
@@ -173,9 +176,13 @@ def run_size(scenario: Scenario) -> float:
 
 
 def perform(task: Task) -> Receipt:
-    """Play a part, write it, and give its receipt. Raises ValueError for a variant that is not valid, OSError."""
+    """Play a part, write it, and give its receipt.
+
+    Raises ValueError for a variant that is not valid and where the folder has another sweep by now, OSError.
+    """
     start = time.perf_counter()
-    store, experiment, division = _experiment_in(task.folder, task.own_policies)
+    _refuse_another_sweep(task)
+    store, experiment, division = _experiment_in(task.folder, task.manifest, task.own_policies)
     rows = list(experiment.play(*division.part(task.part)))
     checksum = store.write_part(task.part, part_table(rows))
     return Receipt(task.part, checksum, len(rows), time.perf_counter() - start)
@@ -199,9 +206,22 @@ def play_in(world: World, policy: Policy) -> Result:
     return run(world.scenario, copy.deepcopy(policy), world.seed, replication=world.replication, world=world)
 
 
+def _refuse_another_sweep(task: Task) -> None:
+    """Raise ValueError where the folder's manifest is not the one that the task belongs to."""
+    try:
+        there = sha256((Path(task.folder) / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        there = "none"
+    if there != task.manifest:
+        raise ValueError(
+            f"{task.folder}: the sweep of part {task.part} is no longer there, expected a {MANIFEST} with SHA-256 "
+            f"{task.manifest[:12]}, got {there[:12]}"
+        )
+
+
 @lru_cache(maxsize=2)
-def _experiment_in(folder: str, own_policies: bytes) -> tuple[Store, Experiment, Division]:
-    """The experiment that a folder's manifest describes; read once by each process."""
+def _experiment_in(folder: str, manifest: str, own_policies: bytes) -> tuple[Store, Experiment, Division]:
+    """The experiment that a folder's manifest (by its checksum) describes; read once by each process."""
     store = open_store(Path(folder))
     experiment = experiment_of(store, own_policies)
     parts = store.manifest["parts"]

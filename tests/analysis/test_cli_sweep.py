@@ -36,6 +36,8 @@ def test_sweep_then_report(tmp_path: Path) -> None:
     assert len(pd.read_csv(csv)) == 16
     rows = json.loads(said("report", home, "--json", "--sql", "SELECT count(*) AS n FROM runs").stdout)
     assert rows == [{"n": 16}]
+    for sql in ("", f"COPY (SELECT 1) TO '{home}/manifest.json'"):
+        assert "expected exactly one SELECT" in said("report", home, "--sql", sql, status=2).stderr
     document = json.loads(said("report", home, "--json").stdout)
     assert document == json.loads(said("sweep", *SMALL, "--out", home, "--resume", "--json").stdout)
 
@@ -43,6 +45,17 @@ def test_sweep_then_report(tmp_path: Path) -> None:
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     done = said("sweep", *SMALL, "--out", tmp_path / "run", "--dry-run")
     assert "16 runs" in done.stderr
+    document = json.loads(said("sweep", *SMALL, "--out", tmp_path / "run", "--dry-run", "--json").stdout)
+    assert document["estimated_seconds"] > 0.0
+    expected = {
+        "variants": 4,
+        "replications": 2,
+        "runs": 16,
+        "parts": 1,
+        "policies": ["never", "scheduled:7d"],
+    }
+    assert {key: document[key] for key in expected} == expected
+    assert document["directory"] == str(tmp_path / "run")
     assert not list(tmp_path.iterdir())
 
 

@@ -178,3 +178,46 @@ def test_query_joins_runs_and_design_of_finished_parts(store: Store) -> None:
     assert found.to_dict("records") == [{"variant": 1, "x": 1.5, "cost": 4.0}]
     with pytest.raises(ValueError, match=r"query: .*nonsense"):
         query(store.folder, "SELECT nonsense FROM runs")
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("", "got nothing, expected exactly one SELECT"),
+        (" ; -- no question", "got nothing"),
+        ("COPY (SELECT 1) TO '{folder}/manifest.json'", "got COPY, expected exactly one SELECT"),
+        ("WITH a AS (COPY (SELECT 1) TO '{folder}/manifest.json') SELECT * FROM a", "Cannot access file"),
+        ("WITH a AS (COPY (SELECT 1) TO '{part}') SELECT * FROM a", "Cannot access file"),
+        ("SELECT * FROM read_parquet('{part}')", "Cannot access file"),
+        ("SELECT * FROM read_text('{folder}/manifest.json')", "Cannot access file"),
+        ("CREATE TABLE more (x INTEGER)", "got CREATE"),
+        ("DROP VIEW runs", "got DROP"),
+        ("SET enable_external_access = true", "got SET"),
+        ("SELECT 1; DROP VIEW runs", "got SELECT, DROP"),
+        ("SELECT * FROM DESIGN_TABLE", "does not exist"),
+        ("SELEC 1", "syntax error"),
+        ("SELECT ?", "parameters"),
+    ],
+)
+def test_a_query_only_reads_its_tables(store: Store, sql: str, reason: str) -> None:
+    fill(store, 0)
+    before = {path: path.read_bytes() for path in store.folder.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match=f"^query: .*{reason}"):
+        query(store.folder, sql.format(folder=store.folder, part=store.part_path(0)))
+    assert {path: path.read_bytes() for path in store.folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "sql", ["WITH a AS (FROM runs) SELECT count(*) AS n FROM a;", "-- two\nSELECT 2 AS n"]
+)
+def test_a_query_may_be_any_select(store: Store, sql: str) -> None:
+    fill(store, 0)
+    assert query(store.folder, sql).to_dict("records") == [{"n": 2}]
+
+
+def test_a_query_of_a_damaged_part_says_so(store: Store) -> None:
+    fill(store, 0)
+    fill(store, 1)
+    store.part_path(1).write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"query: .*part-000001\.parquet"):
+        query(store.folder, "SELECT sum(annual_cost) FROM runs")

@@ -18,10 +18,11 @@ from small_sweeps import POLICIES, digest, small_design, small_plan, small_scena
 
 import sim
 from analysis import durable_files
+from analysis.designs import design
 from analysis.executors import Here, Processes
 from analysis.statistics import mean_interval
 from analysis.sweep import Sweep, plan_sweep, read_sweep, run_plan
-from analysis.tasks import Division, Receipt
+from analysis.tasks import Division, Receipt, Task, perform
 from sim.policies import Decision, Policy
 
 PROGRAM = """
@@ -88,6 +89,29 @@ def test_only_what_is_missing_or_damaged_is_played_again(undisturbed: Sweep, tmp
     run_plan(small_plan(), folder, Here(), resume=True, progress=receipts.append)
     assert [receipt.part for receipt in receipts] == [1, 2]
     assert digest(folder) == digest(undisturbed.folder)
+
+
+def test_a_folder_made_again_has_the_new_sweep(tmp_path: Path) -> None:
+    scenario, folder = small_scenario(), tmp_path / "run"
+
+    def costs(decay: str, home: Path) -> list[float]:
+        base = scenario.with_(**{"quality.decay": decay})
+        plan = plan_sweep(base, design(base, {"pipeline.cost.compute": ["$100", "$4000"]}), ["never"])
+        found = run_plan(plan, home, Here()).query("SELECT annual_cost FROM runs ORDER BY ALL")
+        return [float(cost) for cost in found["annual_cost"]]
+
+    slow = costs("1%/y", folder)
+    left_over = Task(str(folder), 0, read_sweep(folder).store.manifest_checksum())
+    shutil.rmtree(folder)
+    with pytest.raises(ValueError, match=r"sweep of part 0 is no longer there.*got none"):
+        perform(left_over)
+    fast = costs("50%/y", folder)
+    assert fast == costs("50%/y", tmp_path / "elsewhere")
+    assert min(fast) > max(slow)
+    before = digest(folder)
+    with pytest.raises(ValueError, match="sweep of part 0 is no longer there"):
+        perform(left_over)
+    assert digest(folder) == before
 
 
 def test_a_full_disk_is_said_and_resumed(

@@ -121,6 +121,7 @@ def sensitivity(
 
 
 def optimise(
+    context: typer.Context,
     scenario: Scenario,
     variable: Annotated[
         list[str] | None,
@@ -166,7 +167,8 @@ def optimise(
 
         requirements = [parse_requirement(text) for text in require or []]
         if largest is not None:
-            _largest(found, largest, policy, variable, objective, requirements, workers, seed, out, json)
+            _refuse_beside_largest(context)
+            _largest(found, largest, policy, requirements, workers, seed, out, json)
             return
         from analysis.optimise import optimise as find
         from analysis.report_optimise import optimum_text
@@ -196,12 +198,25 @@ def optimise(
         conclude(list(result.checks), found.currency)
 
 
+def _refuse_beside_largest(context: typer.Context) -> None:
+    """Raise ValueError for options that --largest would ignore."""
+    ignored = ("variable", "objective", "baseline", "trials", "reps", "final_reps")
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in ignored
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        raise ValueError(
+            f"--largest takes no {' and no '.join(given)}: it moves one input until --require fails, with as many "
+            "replications as that takes"
+        )
+
+
 def _largest(
     found: Any,
     largest: str,
     policy: str | None,
-    variable: list[str] | None,
-    objective: list[str] | None,
     requirements: list[Any],
     workers: int | None,
     seed: int,
@@ -215,10 +230,6 @@ def _largest(
     from analysis.requirements import STATUS
     from analysis.sustainable import largest_sustainable, one_requirement
 
-    if variable or objective:
-        raise ValueError(
-            "--largest takes no --variable and no --objective: it moves one input, until --require fails"
-        )
     if policy is None:
         raise ValueError("--largest needs the policy that is to hold, with --policy such as scheduled:7d")
     result = largest_sustainable(
@@ -264,15 +275,18 @@ def replay(
     with user_errors():
         prepare(out)
         from analysis.counterfactual import counterfactual, history
-        from analysis.report_decisions import counterfactual_text, history_text, records
+        from analysis.report_decisions import counterfactual_text, history_text, records, write_json
 
         change = _change(skip_retraining, ignore_alarm, act_on_alarm, retrain_at)
         if change is None:
             table = history(found, policy_from(policy), seed=seed, replication=replication)
+            if out:
+                write_json(records(table), out / "history.json")
             if json:
                 show_json(records(table))
             else:
                 typer.echo(history_text(table))
+                tell_files([out / "history.json"] if out else [])
             return
         result = counterfactual(found, policy_from(policy), change, seed=seed, replication=replication)
         files = result.save(out) if out else []

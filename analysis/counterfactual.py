@@ -104,12 +104,16 @@ class Witness(Wrapper):
         self.name = policy.name
         self.asked: list[tuple[float, int, int]] = []
         """Moment, number of the alarm (0: none) and retrainings asked for before, of each decision."""
+        self.wished: list[bool] = []
+        """Whether each decision was to retrain; such a wish may merge with a retraining that waits."""
 
     def decide(self, view: View) -> Decision:
         """As the policy does."""
         alarm = len(view.alarms) if view.alarm is not None else 0
         self.asked.append((view.now, alarm, len(view.retrainings)))
-        return self.policy.decide(view)
+        decision = self.policy.decide(view)
+        self.wished.append(decision.retrain)
+        return decision
 
 
 class Changed(Wrapper):
@@ -187,6 +191,13 @@ class Counterfactual:
     def difference(self) -> float:
         """What the change costs over the horizon: changed less factual, below 0 is a saving."""
         return math.fsum([self.changed.ledger.total(), -self.factual.ledger.total()])
+
+    @property
+    def merged(self) -> bool:
+        """Whether the retraining that the change asks for merged into one that waited already."""
+        return any(
+            event.kind == "merged" and event.details == str(self.change) for event in self.changed.raw_events
+        )
 
     @cached_property
     def costs(self) -> pd.DataFrame:
@@ -279,7 +290,8 @@ def counterfactual(
 
     A policy that still wants a retraining after the skipped one asks again when it is asked next. An alarm that is
     ignored stays in the record of alarms. Raises ValueError for a retraining, an alarm or a moment that the history
-    does not have, and for a policy that knows the world to come.
+    does not have, for a retraining at an alarm or a moment at which the policy wanted one anyway, and for a policy that
+    knows the world to come.
 
     >>> import scenarios
     >>> found = counterfactual(scenarios.load("rotting_asset"), "scheduled:90d", SkipRetraining(2))
@@ -296,10 +308,17 @@ def counterfactual(
             raise ValueError(
                 f"a retraining at day {change.time:g}: expected a moment before the horizon, day {scenario.horizon:g}"
             )
+        if any(wish and abs(asked[0] - change.time) < 1e-9 for asked, wish in _wishes(witness)):
+            raise ValueError(
+                f"a retraining at day {change.time:g}: {factual.policy} asks for one at that moment anyway, expected "
+                "another moment"
+            )
         time, other = change.time, Forced(copy.deepcopy(played), change)
     else:
         asked = decisions_of(witness, requested)
         call = _call_of(asked, change, factual)
+        if isinstance(change, ActOnAlarm) and witness.wished[call]:
+            raise ValueError(_acted_already(change, asked[call], factual))
         time, other = asked[call].time, Changed(copy.deepcopy(played), call, change)
     changed, changed_entries, _ = _play(world, other)
     return Counterfactual(change, time, factual, changed, (entries, changed_entries))
@@ -355,6 +374,24 @@ def _call_of(asked: list[Asked], change: SkipRetraining | IgnoreAlarm | ActOnAla
     expected = f"expected 1 to {there}" if there else f"this history has no {what}"
     raise ValueError(
         f"{what} {change.number}: {expected} ({factual.policy}, replication {factual.replication})"
+    )
+
+
+def _wishes(witness: Witness) -> list[tuple[tuple[float, int, int], bool]]:
+    """Each decision, and whether it was to retrain."""
+    return list(zip(witness.asked, witness.wished, strict=True))
+
+
+def _acted_already(change: ActOnAlarm, asked: Asked, factual: Result) -> str:
+    """That an alarm needs no answer."""
+    done = (
+        f"started retraining {asked.retraining}"
+        if asked.retraining
+        else "asked for a retraining, which merged"
+    )
+    return (
+        f"alarm {change.number}: {factual.policy} acted on it already ({done}, day {asked.time:g}), expected an alarm "
+        "that it let pass"
     )
 
 

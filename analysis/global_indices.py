@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.inputs import Input
+from analysis.inputs import TAIL, Input
 
 Array = NDArray[np.float64]
 Model = Callable[[Array], Array]
@@ -18,6 +18,8 @@ Model = Callable[[Array], Array]
 TRAJECTORIES = 10
 SAMPLES = 64
 LEVELS = 4
+WHOLE_LAW = 1e-9
+"""Share left out at each end of a normal law by Sobol's sample; a greater one would take variance away from it."""
 
 
 def morris_indices(
@@ -32,13 +34,15 @@ def morris_indices(
 
     trajectories: each takes inputs + 1 points, >= 2. names: of the model's responses. One row a response and
     input: mu_star (mean size of an effect of the whole range), its 95 % half-width, sigma (spread of the effects:
-    interaction or curvature), mu. Effects are on the scale of each input's law. Raises ValueError without SALib.
+    interaction or curvature), mu. Effects are on the scale of each input's law. The grid has levels at both ends of
+    a range; that of a normal law, which has none, is from its 2.5 % to its 97.5 % quantile.
+    Raises ValueError without SALib.
     Source: Morris 1991, 'Factorial Sampling Plans'; Campolongo et al. 2007.
     """
     if trajectories < 2:
         raise ValueError(f"trajectories: got {trajectories}, expected at least 2")
     salib = _salib()
-    problem = _problem(inputs)
+    problem = _problem(inputs, normal_cut=TAIL)
     shares = salib["morris_sample"](problem, trajectories, num_levels=LEVELS, seed=seed)
     rows = []
     for name, values in _responses(model, inputs, shares, names):
@@ -68,7 +72,7 @@ def sobol_indices(
     if samples < 2 or samples & (samples - 1):
         raise ValueError(f"samples: got {samples}, expected a power of two such as 64")
     salib = _salib()
-    problem = _problem(inputs)
+    problem = _problem(inputs, normal_cut=WHOLE_LAW)
     shares = salib["sobol_sample"](problem, samples, calc_second_order=False, seed=seed)
     rows = []
     for name, values in _responses(model, inputs, shares, names):
@@ -97,12 +101,14 @@ def _responses(
     return [(name, table[:, number]) for number, name in enumerate(names)]
 
 
-def _problem(inputs: Sequence[Input]) -> dict[str, Any]:
-    """SALib's description of the unit cube; laws are put in by the inverse distribution function."""
+def _problem(inputs: Sequence[Input], normal_cut: float) -> dict[str, Any]:
+    """SALib's description of the unit cube; laws are put in by the inverse distribution function.
+
+    normal_cut: share that is left out at both ends of a normal law, which has no value at 0 and 1.
+    """
     if not inputs:
         raise ValueError("no inputs: expected one or more such as quality.decay=1%/d..5%/d")
-    # A normal law has no value at 0 and 1: its range is cut at the quantiles that low and high are.
-    bounds = [[0.025, 0.975] if given.law == "normal" else [0.0, 1.0] for given in inputs]
+    bounds = [[normal_cut, 1.0 - normal_cut] if given.law == "normal" else [0.0, 1.0] for given in inputs]
     return {"num_vars": len(inputs), "names": [given.path for given in inputs], "bounds": bounds}
 
 

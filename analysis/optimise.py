@@ -7,6 +7,7 @@ intervals the selection has not flattered.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.evaluations import FRESH, Runs, play, policies_of
 from analysis.intervals import Interval, mean_interval
@@ -27,6 +29,7 @@ from analysis.workers import in_order
 from scenarios.policies import PolicySpec
 from sim.policies import Policy
 
+Array = NDArray[np.float64]
 TRIALS = 60
 REPLICATIONS = 5
 FINALISTS = 5
@@ -62,13 +65,26 @@ class Optimum:
     baseline: Played | None
     runner_up: Played | None
     selection: Selection[int] | None
-    """Of the finalists, by their number; None with several objectives, or when there was one finalist."""
+    """Of the finalists, by their number; None with several objectives, for a quantile, when there was one finalist, and
+    when a finalist has worlds without a value."""
     pareto: tuple[Played, ...]
     """Settings of which none is better in all objectives; one with one objective."""
     checks: tuple[Check, ...]
     trials: pd.DataFrame
     seed: int
     baseline_name: str = ""
+    requirements: tuple[Requirement, ...] = ()
+    selected: Setting | None = None
+    """The finalist that the selection chose, which its promise is for; None without a selection."""
+
+    @property
+    def by_surface(self) -> bool:
+        """Whether the minimum of the response surface is reported, in place of a finalist that is about as good."""
+        return self.selected is not None and self.selected != self.best.setting
+
+    def checks_of(self, played: Played) -> tuple[Check, ...]:
+        """The requirements, judged by the worlds of the report."""
+        return checked_on(played, self.requirements)
 
     @property
     def feasible(self) -> bool:
@@ -124,7 +140,8 @@ def optimise(
     proposed, >= 1. replications: of each, >= 2 (promising ones get more). reported: of the final report, >= 2, and
     the first stage of the selection. indifference: a fraction in (0, 1) of the objective; differences below it do not
     matter. Of settings that are so close, the minimum of the response surface is taken, which does not owe its
-    place to luck. workers: processes; the result is the same for any number. Raises ValueError outside these ranges.
+    place to luck. workers: processes; the result is the same for any number. Raises ValueError outside these ranges,
+    and for an objective that no setting has a value of.
     """
     for name, given, least in (("trials", trials, 1), ("reps", replications, 2), ("reported", reported, 2)):
         if given < least:
@@ -135,17 +152,23 @@ def optimise(
         raise ValueError("no objectives: expected one or more such as annual_cost or mean_accuracy:max")
     aims = tuple(parse_objective(o) if isinstance(o, str) else o for o in objectives)
     with progress_of(progress, "trials", trials) as step:
-        search = Search(space, aims, tuple(requirements), seed, workers, step)
+        wanted = tuple(requirements)
+        search = Search(space, aims, wanted, seed, workers, step)
         propose(search, trials, replications)
         if len(aims) == 1:
             refine(search, replications)
     if len(aims) == 1:
-        chosen, selection = _selected(search, indifference, reported, workers)
+        chosen, selection, selected = _selected(search, indifference, reported, workers)
     else:
-        chosen, selection = _pareto(search.candidates, aims, search.requirements), None
+        chosen, selection, selected = _pareto(search.candidates, aims, wanted), None, None
     played = _report(space, [c.setting for c in chosen], seed, reported, workers)
     if len(aims) > 1:
         played = [played[i] for i in _front([[p.interval(o).mean * o.sign for o in aims] for p in played])]
+    if not played:
+        raise ValueError(
+            f"objectives {', '.join(map(str, aims))}: no setting has a value of all of them (mttd_hours has none where "
+            "nothing is detected), expected figures that these policies have"
+        )
     best, runner_up = played[0], played[1] if len(played) > 1 and len(aims) == 1 else None
     return Optimum(
         space,
@@ -155,11 +178,22 @@ def optimise(
         runner_up,
         selection,
         tuple(played) if len(aims) > 1 else (best,),
-        tuple(r.check(best.runs[r.response.column]) for r in requirements),
+        checked_on(best, wanted),
         _table(search),
         seed,
         baseline if isinstance(baseline, str) else baseline.name if baseline else "",
+        wanted,
+        selected,
     )
+
+
+def checked_on(played: Played, requirements: Sequence[Requirement]) -> tuple[Check, ...]:
+    """Requirements, judged by a setting's runs."""
+    return tuple(r.check(played.runs[r.response.column]) for r in requirements)
+
+
+class Unmeasured(ValueError):
+    """A finalist has no value of the objective in a world."""
 
 
 @dataclass(frozen=True)
@@ -173,41 +207,54 @@ class _Finalist:
 
     def __call__(self, number: int, replication: int) -> float:
         runs = play_setting(self.space, self.settings[number], self.seed, range(replication, replication + 1))
-        return self.objective.sign * float(runs[self.objective.response.column][0])
+        value = float(runs[self.objective.response.column][0])
+        if not math.isfinite(value):
+            raise Unmeasured(f"objective {self.objective}: was not measured in world {replication}")
+        return self.objective.sign * value
 
 
 def _selected(
     search: Search, indifference: float, first_stage: int, workers: int | None
-) -> tuple[list[Candidate], Selection[int] | None]:
-    """The best finalist and the runner-up."""
+) -> tuple[list[Candidate], Selection[int] | None, Setting | None]:
+    """What is reported and the runner-up, the selection, and the finalist that it chose."""
     candidates = finalists(search, FINALISTS)
     kept = [c for c in candidates if c.violation(search.requirements) == 0.0]
     candidates = kept or candidates[:1]
     if len(candidates) == 1:
-        return candidates, None
+        return candidates, None, None
     objective = search.objectives[0]
     simulate = _Finalist(search.space, tuple(c.setting for c in candidates), objective, search.seed)
     scale = abs(candidates[0].value(objective)) or 1.0
     delta = indifference * scale
-    if objective.response.quantile is not None:
-        # No procedure promises a quantile; the finalists are ranked by what the search saw.
-        return candidates[:2], None
-    selection = select_best(
-        simulate,
-        range(len(candidates)),
-        delta,
-        first_stage=max(first_stage, 2),
-        step=10,
-        max_replications=max(MAX_SELECTION, first_stage),
-        first_replication=FRESH,
-        workers=workers,
-    )
-    means = selection.means
+    measured = all(np.isfinite(c.runs[objective.response.column]).all() for c in candidates)
+    if objective.response.quantile is not None or not measured:
+        # No procedure promises a quantile, or a mean over some worlds; the finalists keep the order of the search.
+        return candidates[:2], None, None
+    try:
+        selection = select_best(
+            simulate,
+            range(len(candidates)),
+            delta,
+            first_stage=max(first_stage, 2),
+            step=10,
+            max_replications=max(MAX_SELECTION, first_stage),
+            first_replication=FRESH,
+            workers=workers,
+        )
+    except Unmeasured:
+        return candidates[:2], None, None
+    means = common_means(selection.values)
     order = sorted(range(len(candidates)), key=lambda i: (i != selection.best_index, means[i]))
     surface = next((i for i, c in enumerate(candidates) if c.origin == "surface"), None)
     if surface is not None and means[surface] <= means[order[0]] + delta:
         order = [surface, *(i for i in order if i != surface)]
-    return [candidates[i] for i in order[:2]], selection
+    return [candidates[i] for i in order[:2]], selection, candidates[selection.best_index].setting
+
+
+def common_means(values: Sequence[Array]) -> Array:
+    """Means over the worlds that all systems met, the first ones of each; values: (replications,) each."""
+    met = min(len(v) for v in values)
+    return np.array([v[:met].mean() for v in values])
 
 
 def _pareto(

@@ -60,6 +60,7 @@ def counterfactual_document(found: Counterfactual) -> dict[str, Any]:
         "change": str(found.change),
         "time_days": found.time,
         "currency": found.factual.scenario.currency,
+        "merged": found.merged,
         "cost_difference": found.difference,
         "costs": records(found.costs.reset_index()),
         "figures": records(found.figures.reset_index()),
@@ -107,11 +108,16 @@ def difference_sentence(found: Counterfactual) -> str:
     """What the change would have cost or saved."""
     amount = format_money(abs(found.difference), found.factual.scenario.currency)
     word = "cost" if found.difference > 0 else "saved"
+    merged = (
+        " The forced retraining merged into one that was waiting already: it is no retraining more."
+        if found.merged
+        else ""
+    )
     if found.difference == 0.0:
-        return f"{found.change}: would have changed no cost."
+        return f"{found.change}: would have changed no cost.{merged}"
     return (
         f"{found.change}: would have {word} {amount} over the horizon, in this history "
-        f"(seed {found.factual.seed}, replication {found.factual.replication})."
+        f"(seed {found.factual.seed}, replication {found.factual.replication}).{merged}"
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from analysis.intervals import Interval
 from analysis.report import aligned
 from analysis.report_decisions import number, records, write_json
@@ -36,8 +38,10 @@ def optimum_document(found: Optimum) -> dict[str, Any]:
         else {
             "finalists": len(selection.systems),
             "replications": int(selection.replications.sum()),
-            "probability": number(selection.probability),
-            "guaranteed": selection.guaranteed,
+            "selected": found.space.document(found.selected) if found.selected else None,
+            "reported_by": "surface" if found.by_surface else "selection",
+            "probability": None if found.by_surface else number(selection.probability),
+            "guaranteed": selection.guaranteed and not found.by_surface,
             "indifference": number(selection.delta),
         },
         "pareto": [_played(found, played) for played in found.pareto],
@@ -73,6 +77,10 @@ def optimum_text(found: Optimum) -> str:
         if other is not None:
             shown = [objective.response.shown(value, currency) for value in found.advantage(other)]
             lines.append(f"Better than {name} by {shown[0]} (95 % interval {shown[1]} to {shown[2]}).")
+    values = found.best.runs[objective.response.column]
+    measured = int(np.count_nonzero(~np.isnan(values)))
+    if measured < len(values):
+        lines.append(f"{objective.response} was measured in {measured} of {len(values)} worlds only.")
     if found.selection is not None:
         lines.append(f"Selection among {len(found.selection.systems)} finalists: {_promise(found)}.")
     return "\n\n".join(lines)
@@ -81,7 +89,22 @@ def optimum_text(found: Optimum) -> str:
 def _promise(found: Optimum) -> str:
     selection = found.selection
     assert selection is not None
-    zone = found.objectives[0].response.shown(selection.delta, found.space.scenario.currency)
+    shown, currency = found.objectives[0].response.shown, found.space.scenario.currency
+    zone = shown(selection.delta, currency)
+    if found.by_surface:
+        assert found.selected is not None
+        worlds = int(selection.replications.min())
+        how = (
+            f"{found.space.shown(found.selected)} was selected; reported is the minimum of the response surface, whose "
+            f"mean over the {worlds} worlds of all finalists is at most {zone} worse"
+        )
+        if not selection.guaranteed:
+            return f"{how}, without a promise"
+        return (
+            f"{how}. With probability {selection.probability:.0%} or more none is better than the selected one by more "
+            f"than {zone}, so that by this estimate none is better than the reported one by more than "
+            f"{shown(2.0 * selection.delta, currency)}"
+        )
     if selection.guaranteed:
         return (
             f"with probability {selection.probability:.0%} or more none of them is better by more than {zone}"
@@ -96,6 +119,9 @@ def _shown(found: Optimum, played: Played) -> dict[str, str]:
         cells[str(objective.response)] = shown[0]
         cells["95 % low" if len(found.objectives) == 1 else f"low({objective.response.column})"] = shown[1]
         cells["95 % high" if len(found.objectives) == 1 else f"high({objective.response.column})"] = shown[2]
+    if len(found.objectives) > 1 and found.requirements:
+        failed = [str(check.requirement) for check in found.checks_of(played) if not check.holds]
+        cells["requirements"] = f"fails {', '.join(failed)}" if failed else "kept"
     return cells
 
 
@@ -103,6 +129,8 @@ def _played(found: Optimum, played: Played) -> dict[str, Any]:
     return {
         "setting": found.space.document(played.setting),
         "objectives": {str(o): _bounds(played.interval(o)) for o in found.objectives},
+        "requirements_kept": all(check.holds for check in found.checks_of(played)),
+        "requirements": [check.document() for check in found.checks_of(played)],
     }
 
 

@@ -58,7 +58,9 @@ def sensitivity_text(found: Sensitivity) -> str:
         parts.append("\n".join(flip.sentence() for flip in found.flips) or none)
     for name, table in (("Morris' screening", found.morris), ("Sobol's indices", found.sobol)):
         if table is not None:
-            parts.append(f"{name} (decision: 1 where {first} is cheaper)\n\n{_indices(table)}")
+            cut = table is found.morris and any(one.law == "normal" for one in given.inputs)
+            said = "; a normal input from its 2.5 % to its 97.5 % quantile" if cut else ""
+            parts.append(f"{name} (decision: 1 where {first} is cheaper{said})\n\n{_indices(table)}")
     if found.discovery is not None:
         parts.append(found.discovery.sentence(first))
     currency = given.scenario.currency
@@ -136,6 +138,8 @@ def _discovery(found: Sensitivity) -> dict[str, Any] | None:
     return {
         "points": len(seen.lost),
         "lost": int(seen.lost.sum()),
+        "base_rate": seen.base_rate,
+        "p_value": number(seen.p_value),
         "limits": records(seen.table()),
         "coverage": None if box is None else box.coverage,
         "density": None if box is None else box.density,

@@ -30,7 +30,8 @@ def surface_minimum(
 
     values_at: takes points (n, d) and gives their values (n,); start: (d,) in [0, 1]; points: a round, three for each
     coefficient of the quadratic when 0. Each round fits a quadratic to all points within a box and moves the box to
-    its minimum; the box shrinks when that lies inside. Returns (d,) in [0, 1].
+    its minimum; the box shrinks when that lies inside. Points without a value are left out; when too few are left,
+    the minimum so far is kept. Returns (d,) in [0, 1].
     Source: Box and Draper 2007, 'Response Surfaces, Mixtures, and Ridge Analyses', chapters 2 and 12.
 
     >>> surface_minimum(lambda x: ((x - 0.3) ** 2).sum(axis=1), np.array([0.6, 0.5])).round(6)
@@ -46,7 +47,9 @@ def surface_minimum(
         sample = qmc.LatinHypercube(d, rng=stream(seed, number, "response_surface")).random(each)
         new = low + (high - low) * sample
         seen, values = np.vstack([seen, new]), np.append(values, values_at(new))
-        near = ((seen >= low) & (seen <= high)).all(axis=1)
+        near = ((seen >= low) & (seen <= high)).all(axis=1) & np.isfinite(values)
+        if near.sum() < 1 + d + d * (d + 1) // 2:
+            break
         found = quadratic_minimum(seen[near], values[near], low, high)
         edge = ((found <= low) & (low > 0.0)) | ((found >= high) & (high < 1.0))
         centre = found

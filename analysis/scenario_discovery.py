@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from analysis.inputs import Input
+from sim.randomness import stream
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 PEEL = 0.1
 """Share of the points in the box that one step peels off."""
+SIGNIFICANT = 0.05
+PERMUTATIONS = 99
 LEAST_MASS = 0.05
 """Boxes with a smaller share of all points are not considered."""
 
@@ -50,8 +53,15 @@ class Discovery:
     points: Array
     lost: Flags
     box: Box | None
-    """None when no point, or every point, is a loss."""
+    """None when no point, or every point, is a loss, and when no region is denser than chance makes them."""
     path: tuple[Box, ...]
+    p_value: float = np.nan
+    """Chance of a box as striking where losses fall at random, by permutation; NaN when there was nothing to find."""
+
+    @property
+    def base_rate(self) -> float:
+        """Share of all points that are losses."""
+        return float(self.lost.mean())
 
     def table(self) -> pd.DataFrame:
         """One row a restricted input: low, high (None where open) and p_value, of a density as great without it."""
@@ -69,6 +79,12 @@ class Discovery:
     def sentence(self, policy: str) -> str:
         """The region for people."""
         if self.box is None:
+            if self.lost.any() and not self.lost.all():
+                return (
+                    f"{policy} loses at {int(self.lost.sum())} of {len(self.lost)} points (base rate "
+                    f"{self.base_rate:.0%}), and no region was found where it loses more often than chance explains "
+                    f"(p = {self.p_value:.2g})."
+                )
             always = bool(self.lost.all()) and len(self.lost) > 0
             verdict = "loses" if always else "wins"
             return f"{policy} {verdict} at all {len(self.lost)} points: there is no region to find."
@@ -77,25 +93,16 @@ class Discovery:
             given = next(one for one in self.inputs if one.path == row["input"])
             low, high = (None if np.isinf(row[end]) else given.shown(row[end]) for end in ("low", "high"))
             text = f"from {low} to {high}" if low and high else f"above {low}" if low else f"below {high}"
-            limits.append(f"{given.path} is {text}")
-        where = " and ".join(limits) or "anything is assumed"
+            limits.append(f"{given.path} is {text} (quasi-p {row['p_value']:.2g})")
         return (
-            f"{policy} loses when {where}: {self.box.density:.0%} of such points are losses (density), and "
-            f"{self.box.coverage:.0%} of all losses are there (coverage)."
+            f"{policy} loses when {' and '.join(limits)}: {self.box.density:.0%} of such points are losses (density; "
+            f"{self.base_rate:.0%} of all points are, the base rate), and {self.box.coverage:.0%} of all losses are "
+            f"there (coverage). Losses at random give a region as striking with p = {self.p_value:.2g}."
         )
 
     def _p_value(self, number: int) -> float:
-        """Chance of so many losses in the box if the restriction of this input told nothing.
-
-        Source: Bryant and Lempert 2010, 'Thinking inside the box', quasi-p-values.
-        """
         assert self.box is not None
-        low, high = self.box.low.copy(), self.box.high.copy()
-        low[number], high[number] = -np.inf, np.inf
-        wider = ((self.points >= low) & (self.points <= high)).all(axis=1)
-        inside = self.box.inside(self.points)
-        share = float(self.lost[wider].mean())
-        return float(binom.sf(int(self.lost[inside].sum()) - 1, int(inside.sum()), share))
+        return quasi_p_value(self.box, number, self.points, self.lost)
 
 
 def discover(inputs: Sequence[Input], points: Array, lost: Flags) -> Discovery:
@@ -103,7 +110,9 @@ def discover(inputs: Sequence[Input], points: Array, lost: Flags) -> Discovery:
 
     points: (n, inputs) in inner units; lost: (n,) whether it loses there. From the whole space, each step peels the
     tenth of the points off one side of one input that leaves the densest box. Of the boxes on the way, the one with
-    the greatest harmonic mean of coverage and density is taken, and restrictions that cost nothing to drop are dropped.
+    the greatest harmonic mean of coverage and density is taken, and restrictions that cost nothing to drop, or whose
+    quasi-p-value is above SIGNIFICANT, are dropped. A search finds a dense box in pure chance too: no region is
+    reported when losses in random order give one as striking in more than SIGNIFICANT of the permutations.
     Raises ValueError for other shapes.
     Source: Friedman and Fisher 1999, 'Bump hunting in high-dimensional data'.
     """
@@ -113,8 +122,55 @@ def discover(inputs: Sequence[Input], points: Array, lost: Flags) -> Discovery:
     if not y.any() or y.all():
         return Discovery(tuple(inputs), x, y, None, ())
     path = tuple(peeled(x, y))
-    box = max(path, key=lambda b: b.coverage * b.density / (b.coverage + b.density + 1e-300))
-    return Discovery(tuple(inputs), x, y, _simplified(box, x, y), path)
+    box, p_value = _chosen(path), _permutation_p(x, y, path)
+    found = _significant(_simplified(box, x, y), x, y) if p_value <= SIGNIFICANT else None
+    return Discovery(tuple(inputs), x, y, found, path, p_value)
+
+
+def quasi_p_value(box: Box, number: int, x: Array, y: Flags) -> float:
+    """Chance of so many losses in a box if its restriction of input `number` told nothing.
+
+    x: (n, inputs), y: (n,) losses. It takes no account of the search that found the box, hence quasi.
+    Source: Bryant and Lempert 2010, 'Thinking inside the box'.
+    """
+    low, high = box.low.copy(), box.high.copy()
+    low[number], high[number] = -np.inf, np.inf
+    wider = ((x >= low) & (x <= high)).all(axis=1)
+    inside = box.inside(x)
+    return float(binom.sf(int(y[inside].sum()) - 1, int(inside.sum()), float(y[wider].mean())))
+
+
+def _chosen(path: Sequence[Box]) -> Box:
+    """The box with the greatest harmonic mean of coverage and density."""
+    return max(path, key=lambda b: b.coverage * b.density / (b.coverage + b.density + 1e-300))
+
+
+def _permutation_p(x: Array, y: Flags, path: Sequence[Box]) -> float:
+    """Share of losses in random order (and the order seen) whose chosen box is as striking as the one seen."""
+
+    def striking(box: Box, lost: Flags) -> float:
+        inside = round(box.mass * len(lost))
+        return -float(binom.logsf(round(box.coverage * lost.sum()) - 1, inside, lost.mean()))
+
+    seen, rng = striking(_chosen(path), y), stream(0, 0, "scenario_discovery")
+    shuffled = (rng.permutation(y) for _ in range(PERMUTATIONS))
+    as_good = sum(striking(_chosen(peeled(x, lost)), lost) >= seen - 1e-9 for lost in shuffled)
+    return (1 + as_good) / (1 + PERMUTATIONS)
+
+
+def _significant(box: Box, x: Array, y: Flags) -> Box | None:
+    """The box without the restrictions that chance explains, the weakest first; None when none is left."""
+    while True:
+        limited = np.flatnonzero(np.isfinite(box.low) | np.isfinite(box.high))
+        if len(limited) == 0:
+            return None
+        p_values = [quasi_p_value(box, int(number), x, y) for number in limited]
+        weakest = int(np.argmax(p_values))
+        if p_values[weakest] <= SIGNIFICANT:
+            return box
+        low, high = box.low.copy(), box.high.copy()
+        low[limited[weakest]], high[limited[weakest]] = -np.inf, np.inf
+        box = _box(low, high, x, y)
 
 
 def peeled(x: Array, y: Flags) -> list[Box]:
@@ -124,21 +180,17 @@ def peeled(x: Array, y: Flags) -> list[Box]:
     boxes = [_box(low, high, x, y)]
     inside: Flags = np.ones(len(y), dtype=np.bool_)
     while inside.mean() > LEAST_MASS and not y[inside].all():
-        best: tuple[float, int, int, float] | None = None
-        for column in range(d):
-            values = x[inside, column]
-            for side, limit in ((0, np.quantile(values, PEEL)), (1, np.quantile(values, 1.0 - PEEL))):
-                keep = values > limit if side == 0 else values < limit
-                if keep.all() or not keep.any() or keep.sum() < LEAST_MASS * len(y):
-                    continue
-                density = float(y[inside][keep].mean())
-                if best is None or density > best[0]:
-                    edge = float(values[keep].min() if side == 0 else values[keep].max())
-                    best = (density, column, side, edge)
-        if best is None:
+        values = x[inside]
+        limits = np.quantile(values, (PEEL, 1.0 - PEEL), axis=0)
+        keep = np.stack([values > limits[0], values < limits[1]], axis=2)  # (points, inputs, sides)
+        counts = keep.sum(axis=0)
+        allowed = (counts > 0) & (counts < len(values)) & (counts >= LEAST_MASS * len(y))
+        if not allowed.any():
             break
-        _, column, side, edge = best
-        (low if side == 0 else high)[column] = edge
+        density = np.where(allowed, keep[y[inside]].sum(axis=0) / np.maximum(counts, 1), -1.0)
+        column, side = divmod(int(np.argmax(density)), 2)
+        left = values[keep[:, column, side], column]
+        (low if side == 0 else high)[column] = left.min() if side == 0 else left.max()
         inside = np.asarray(((x >= low) & (x <= high)).all(axis=1))
         boxes.append(_box(low, high, x, y))
     return boxes

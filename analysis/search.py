@@ -49,12 +49,7 @@ class Candidate:
 
     def violation(self, requirements: Sequence[Requirement]) -> float:
         """How far the requirements are missed, relative to their limits; 0 where all hold."""
-        missed = [requirement.check(self.runs[requirement.response.column]) for requirement in requirements]
-        return sum(
-            abs(check.measured.mean - check.requirement.limit) / max(abs(check.requirement.limit), 1e-12)
-            for check in missed
-            if not check.holds
-        )
+        return sum(r.check(self.runs[r.response.column]).missed_by for r in requirements)
 
 
 @dataclass
@@ -84,11 +79,22 @@ class Search:
         """The best candidate of one objective so far, by its estimate; those that keep the requirements first."""
         if not self.candidates:
             return None
-        return min(self.candidates, key=self._merit)
+        return min(self.candidates, key=self.merit)
 
-    def _merit(self, candidate: Candidate) -> tuple[float, float]:
+    def merit(self, candidate: Candidate) -> tuple[float, float]:
+        """Less is better: how far requirements are missed, then the objective; without a value it is last."""
         objective = self.objectives[0]
-        return candidate.violation(self.requirements), objective.sign * candidate.value(objective)
+        value = objective.sign * candidate.value(objective)
+        return candidate.violation(self.requirements), value if np.isfinite(value) else np.inf
+
+    def check_measured(self) -> None:
+        """Raise ValueError for an objective that no candidate so far has a value of."""
+        for objective in self.objectives:
+            if not any(np.isfinite(c.value(objective)) for c in self.candidates):
+                raise ValueError(
+                    f"objective {objective}: was not measured in any world of {len(self.candidates)} settings "
+                    "(mttd_hours has no value where nothing is detected), expected a figure that these policies have"
+                )
 
     def may_be_best(self, candidate: Candidate) -> bool:
         """Whether a candidate's paired 95 % interval to the best so far leaves it a chance."""
@@ -117,9 +123,10 @@ def play_setting(space: Space, setting: Setting, seed: int, replications: range)
 def propose(search: Search, trials: int, replications: int) -> None:
     """Let Optuna's tree-structured Parzen estimator propose settings, batch by batch.
 
-    Raises ValueError where Optuna is not installed.
+    Raises ValueError where Optuna is not installed, and when no setting of the first third has a value of an objective.
     """
     optuna = _optuna()
+    first = max(min(trials // 3, 20), 1)
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
@@ -128,7 +135,7 @@ def propose(search: Search, trials: int, replications: int) -> None:
             seed=search.seed,
             multivariate=True,
             constant_liar=True,
-            n_startup_trials=max(min(trials // 3, 20), 1),
+            n_startup_trials=first,
             constraints_func=(lambda trial: trial.user_attrs["violation"]) if search.requirements else None,
         )
         study = optuna.create_study(directions=["minimize"] * len(search.objectives), sampler=sampler)
@@ -145,12 +152,15 @@ def propose(search: Search, trials: int, replications: int) -> None:
                 study.tell(trial, values if np.isfinite(values).all() else None, **_failed(optuna, values))
                 search.step()
             done += len(asked)
+            if done >= first:
+                search.check_measured()
 
 
 def refine(search: Search, replications: int) -> None:
     """Fit a response surface in the numeric variables around the best candidate, and keep its minimum.
 
-    The numbers of replications are those of the search; the minimum is marked `surface`.
+    The numbers of replications are those of the search; the minimum is marked `surface`. Where more than half of the
+    points miss a requirement, the surface knows nothing of the limit that decides, and its minimum is not kept.
     """
     numeric, best = search.space.numeric, search.best()
     if not numeric or best is None:
@@ -169,6 +179,9 @@ def refine(search: Search, replications: int) -> None:
 
     start = np.clip([given.share_of(kept[given.path]) for given in numeric], 0.0, 1.0)
     found = surface_minimum(values_at, start, seed=search.seed)
+    played = [c for c in search.candidates if c.origin == "refine"]
+    if sum(c.violation(search.requirements) > 0.0 for c in played) > 0.5 * len(played):
+        return
     minimum = Candidate(setting_at(found), origin="surface")
     search.extend([minimum], PROMISING * replications if _is_noisy(best, search.objectives) else replications)
     search.candidates.append(minimum)
@@ -176,12 +189,12 @@ def refine(search: Search, replications: int) -> None:
 
 def finalists(search: Search, count: int) -> list[Candidate]:
     """The best different settings, those that keep the requirements first; the minimum of a surface always."""
-    ranked = sorted(search.candidates, key=search._merit)
+    ranked = sorted(search.candidates, key=search.merit)
     chosen: list[Candidate] = []
     for candidate in [*(c for c in search.candidates if c.origin == "surface"), *ranked]:
         if len(chosen) < count and all(candidate.setting != other.setting for other in chosen):
             chosen.append(candidate)
-    return sorted(chosen, key=search._merit)
+    return sorted(chosen, key=search.merit)
 
 
 def _is_noisy(candidate: Candidate, objectives: Sequence[Objective]) -> bool:

@@ -45,11 +45,14 @@ def test_replay_lists_what_can_be_changed_and_tells_what_a_change_costs(tmp_path
     rows = document("replay", "fraud_detection", "-p", "triggered", *SHORT)
     assert rows[0]["retraining"] == 1
     assert "--skip-retraining" in called("replay", "fraud_detection", "-p", "triggered", *SHORT).stdout
+    listed = tmp_path / "listed"
+    assert document("replay", "fraud_detection", "-p", "triggered", *SHORT, "--out", listed) == rows
+    assert json.loads((listed / "history.json").read_text()) == rows
     skipped = ("replay", "fraud_detection", "-p", "triggered", *SHORT, "--skip-retraining", 1)
-    found = document(*skipped, "--out", tmp_path)
+    found = document(*skipped, "--out", tmp_path / "changed")
     assert found["cost_difference"] == pytest.approx(sum(row["difference"] for row in found["costs"]))
     names = {"counterfactual.json", "events.csv", "timeline.parquet", "counterfactual.png"}
-    assert {path.name for path in tmp_path.iterdir()} == names
+    assert {path.name for path in (tmp_path / "changed").iterdir()} == names
     assert "would have" in called(*skipped).stdout
 
 
@@ -109,6 +112,40 @@ def test_sensitivity_prints_and_writes(tmp_path: Path) -> None:
         ("optimise", "rotting_asset", "-v", "policy.interval=1d..9d", "--require", "retrains < 9 for never"),
         ("optimise", "rotting_asset", "--largest", "quality.decay=1%/d..2%/d", "-p", "never"),
         ("optimise", "rotting_asset", "--largest", "quality.decay=1%/d..2%/d", "--require", "retrains < 9"),
+        *(
+            (
+                "optimise",
+                "rotting_asset",
+                "-p",
+                "never",
+                "--largest",
+                "quality.decay=1%/d..2%/d",
+                "--require",
+                "retrains < 9",
+                *option,
+            )
+            for option in (
+                ("--trials", "60"),
+                ("--reps", "5"),
+                ("--final-reps", "30"),
+                ("--baseline", "never"),
+                ("--objective", "annual_cost"),
+                ("-v", "quality.decay=1%/d..2%/d"),
+            )
+        ),
+        (
+            "optimise",
+            "rotting_asset",
+            "-v",
+            "policy.interval=20d..60d",
+            "--objective",
+            "mttd_hours",
+            "--trials",
+            "4",
+        ),
+        ("compare", "rotting_asset", "--require", "mean_accuracy > 90"),
+        ("replay", "rotting_asset", "-p", "scheduled:90d", "--retrain-at", "90d"),
+        ("replay", "fraud_detection", *SHORT, "-p", "triggered", "--act-on-alarm", "1"),
         ("sensitivity", "rotting_asset", "-m", "sobel"),
         ("sensitivity", "rotting_asset", "-p", "never"),
         ("sensitivity", "rotting_asset", "-i", "quality.dekay=1..2"),

@@ -14,6 +14,7 @@ from analysis.counterfactual import (
     counterfactual,
     history,
 )
+from analysis.report_decisions import difference_sentence
 from sim.engine import run
 
 NOISY = scenarios.load("fraud_detection", horizon="40d")
@@ -27,6 +28,8 @@ CHANGES: tuple[Change, ...] = (SkipRetraining(2), IgnoreAlarm(2), ActOnAlarm(3),
 def test_the_histories_are_one_up_to_the_change(policy: str, change: Change) -> None:
     if policy.startswith("cost") and isinstance(change, IgnoreAlarm | ActOnAlarm):
         pytest.skip("its monitor never calls")
+    if "cooldown" not in policy and isinstance(change, ActOnAlarm):
+        pytest.skip("it acts on every alarm itself")
     found = counterfactual(NOISY, policy, change)
     plain = run(NOISY, policy)
     assert found.factual.raw_events == plain.raw_events
@@ -40,7 +43,8 @@ def test_the_histories_are_one_up_to_the_change(policy: str, change: Change) -> 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_categories_and_the_last_day_add_up_to_the_difference(change: Change) -> None:
-    found = counterfactual(NOISY.with_(**{"labels.cost": "$0.01"}), "triggered", change)
+    policy = "triggered+cooldown=10d" if isinstance(change, ActOnAlarm) else "triggered"
+    found = counterfactual(NOISY.with_(**{"labels.cost": "$0.01"}), policy, change)
     total = found.factual.ledger.total()
     assert math.fsum(found.costs["difference"]) == pytest.approx(found.difference, abs=1e-9 * total)
     assert found.timeline["cost_difference"].iloc[-1] == pytest.approx(found.difference, abs=1e-9 * total)
@@ -81,10 +85,27 @@ def test_acting_on_an_alarm_that_the_policy_let_pass() -> None:
     assert started["time_days"] == passed["time_days"] == found.time
 
 
+def test_an_alarm_that_was_acted_on_needs_no_answer() -> None:
+    first = history(NOISY, "triggered").dropna().iloc[0]
+    assert first["retraining"] == 1
+    with pytest.raises(ValueError, match=r"acted on it already \(started retraining 1,"):
+        counterfactual(NOISY, "triggered", ActOnAlarm(int(first["alarm"])))
+
+
+def test_a_forced_retraining_that_merges_is_named() -> None:
+    busy = PLAIN.with_(**{"pipeline.stages.training": "60d", "pipeline.capacity": 1})
+    found = counterfactual(busy, "scheduled:20d", RetrainAt(50.0))
+    assert found.merged
+    assert "merged into one that was waiting" in difference_sentence(found)
+    assert found.to_dict()["merged"]
+    assert not counterfactual(PLAIN, "never", RetrainAt(50.0)).merged
+
+
 @pytest.mark.parametrize(
     ("policy", "change", "message"),
     [("scheduled:90d", SkipRetraining(5), "expected 1 to 4"), ("never", IgnoreAlarm(1), "has no alarm"),
      ("never", SkipRetraining(1), "has no retraining"), ("never", RetrainAt(365.0), "before the horizon"),
+     ("scheduled:90d", RetrainAt(180.0), "asks for one at that moment anyway"),
      ("oracle", SkipRetraining(1), "knows the world"), ("scheduled:90d", SkipRetraining(0), "expected 1 to 4")],
 )  # fmt: skip
 def test_what_the_history_does_not_have(policy: str, change: Change, message: str) -> None:

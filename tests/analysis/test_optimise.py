@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,9 +9,12 @@ import pytest
 import scenarios
 from analysis.economics import optimal_interval
 from analysis.inputs import parse_input
-from analysis.optimise import Optimum, optimise
+from analysis.optimise import Optimum, common_means, optimise
+from analysis.report_optimise import optimum_text
 from analysis.requirements import parse_requirement
 from analysis.response_surface import quadratic_minimum, surface_minimum
+from analysis.responses import parse_objective
+from analysis.search import Candidate, Search, finalists
 from analysis.settings import space_of, with_gap
 from analysis.sustainable import largest_sustainable, one_requirement
 
@@ -78,6 +82,61 @@ def test_none_of_the_pareto_set_beats_another() -> None:
     assert len(values) > 1
     for row in values:
         assert not ((values <= row).all(axis=1) & (values < row).any(axis=1)).any()
+
+
+def test_each_point_of_the_pareto_set_is_judged() -> None:
+    found = small(
+        objectives=["annual_cost", "retrains"], requirements=[parse_requirement("mean_accuracy > 0.99")]
+    )
+    document = found.to_dict()
+    assert [point["requirements_kept"] for point in document["pareto"]] == [False] * len(found.pareto)
+    assert (
+        optimum_text(found).count("fails mean_accuracy.mean > 0.99") == len(found.pareto) + 1
+    )  # and the baseline
+    kept = small(
+        objectives=["annual_cost", "retrains"], requirements=[parse_requirement("mean_accuracy > 0.1")]
+    )
+    assert all(point["requirements_kept"] for point in kept.to_dict()["pareto"])
+
+
+@pytest.mark.parametrize("objectives", [["mttd_hours"], ["annual_cost", "mttd_hours"]])
+def test_an_objective_without_values_is_named(objectives: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"objective mttd_hours\.mean:min: was not measured in any world"):
+        optimise(
+            space_of(ASSET, ["policy.interval=20d..60d"]), objectives, trials=4, replications=2, workers=1
+        )
+
+
+def test_a_setting_without_a_value_ranks_last() -> None:
+    space = space_of(NOISY, ["policy.interval=1d..8d"])
+    search = Search(space, (parse_objective("mttd_hours"),), (), 0, 1)
+    for hours in (math.nan, 9.0, 3.0):
+        search.candidates.append(Candidate({"interval": hours}, {"mttd_hours": np.full(2, hours)}))
+    assert [c.setting["interval"] for c in finalists(search, 2)] == [3.0, 9.0]
+
+
+def test_the_promise_is_for_what_the_selection_chose_only() -> None:
+    found = small()
+    assert found.selection is not None
+    assert found.selected is not None
+    sure = dataclasses.replace(found.selection, guaranteed=True, probability=0.95)
+    chosen = dataclasses.replace(found, selection=sure, selected=found.best.setting)
+    assert "with probability 95% or more none of them is better" in optimum_text(chosen)
+    surface = dataclasses.replace(found, selection=sure, selected={"interval": 7.77})
+    assert "reported is the minimum of the response surface" in optimum_text(surface)
+    assert "by more than the selected one" not in optimum_text(chosen)
+    answer = surface.to_dict()["selection"]
+    assert (answer["guaranteed"], answer["probability"], answer["reported_by"]) == (False, None, "surface")
+
+
+def test_finalists_are_compared_on_worlds_that_all_met() -> None:
+    assert common_means([np.array([1.0, 3.0]), np.array([2.0, 2.0, 90.0])]).tolist() == [2.0, 2.0]
+
+
+def test_a_surface_that_mostly_misses_the_requirement_is_not_kept() -> None:
+    missed = small(requirements=[parse_requirement("mean_accuracy > 0.99")]).trials
+    assert "surface" not in set(missed["origin"])
+    assert "surface" in set(small(requirements=[parse_requirement("mean_accuracy > 0.1")]).trials["origin"])
 
 
 def test_choices_whole_numbers_and_gaps() -> None:

@@ -47,7 +47,7 @@ def test_a_quantile_is_covered_as_often_as_promised() -> None:
 @pytest.mark.parametrize(
     ("text", "limit"),
     [("total_cost.p90 < 2e6", 2e6), ("total_cost<=$2M", 2e6), ("mean_accuracy.mean > 90%", 0.9),
-     ("retrains >= 2k", 2000)],
+     ("retrains >= 2k", 2000), ("mttd_hours < 6h", 6.0), ("mttd_hours < 1.5d", 36.0), ("mttd_hours < 48", 48.0)],
 )  # fmt: skip
 def test_limits_are_read(text: str, limit: float) -> None:
     assert parse_requirement(text).limit == limit
@@ -86,6 +86,35 @@ def test_nothing_holds_without_a_value() -> None:
     assert not check.holds
     assert not check.decided
     assert check.document()["value"] is None
+
+
+def test_worlds_without_a_value_leave_a_requirement_open() -> None:
+    requirement = parse_requirement("mttd_hours < 48")
+    check = requirement.check([10.0, 12.0] + [math.nan] * 28)
+    assert (check.holds, check.decided, check.measured_in, check.worlds) == (False, False, 2, 30)
+    assert "measured in 2 of 30 worlds only" in check.sentence()
+    assert 0.0 < check.missed_by < requirement.check([math.nan] * 30).missed_by
+    assert "measured in none of 30 worlds" in requirement.check([math.nan] * 30).sentence()
+    assert requirement.check([10.0, 12.0]).holds
+
+
+@pytest.mark.parametrize("text", ["retrains < 2", "retrains > 2", "retrains < 1"])
+def test_what_does_not_hold_is_missed_by_something(text: str) -> None:
+    check = parse_requirement(text).check([2.0, 2.0])
+    assert not check.holds
+    assert check.missed_by > 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [("mean_accuracy > 90", "0.9 or 90%"), ("mean_accuracy > $2M", "0.9 or 90%"), ("mean_accuracy > -0.1", "share"),
+     ("total_cost < 50%", "amount"), ("cost[risk] < 6h", "amount"), ("retrains < $5", "count"),
+     ("alarms < -1", "count"),     ("mttd_hours < 50%", "6h"), ("mttd_hours < -2h", "6h")],
+)  # fmt: skip
+def test_limits_of_another_unit_or_out_of_range_are_refused(text: str, right: str) -> None:
+    with pytest.raises(ValueError, match="requirement") as caught:
+        parse_requirement(text)
+    assert right in str(caught.value)
 
 
 def test_a_comparison_is_judged_by_its_best_or_by_the_policy_named() -> None:

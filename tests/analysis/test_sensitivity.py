@@ -61,6 +61,16 @@ def test_morris_of_ishigami_is_that_of_salib() -> None:
         np.testing.assert_allclose(found[ours], np.asarray(theirs[key], dtype=float), rtol=1e-9, atol=1e-12)
 
 
+def test_sobol_takes_a_normal_law_as_a_whole() -> None:
+    # Variances 1 and 12 (1/12): half of the variance each.
+    one, two = (VariedField(name, None, whole=False) for name in ("x", "y"))
+    half = math.sqrt(3.0)
+    inputs = [Input(one, "normal", -1.96, 1.96, 0.0, 1.0), Input(two, "uniform", -half, half)]
+    found = sobol_indices(lambda x: x.sum(axis=1), inputs, samples=2048, seed=1)
+    for index in ("S1", "ST"):
+        assert (found[index] - 0.5).abs().max() <= min(found[f"{index}_half_width"].max(), 0.05)
+
+
 def test_a_response_that_never_varies_has_no_indices() -> None:
     assert sobol_indices(lambda x: np.ones(len(x)), ANGLES, samples=4)["ST"].isna().all()
 
@@ -120,7 +130,23 @@ def test_a_box_of_losses_is_found_with_its_inputs() -> None:
     table = found.table()
     strong = table.loc[table["p_value"] < 1e-6, "input"].tolist()
     assert strong == ["x0", "x2"]
+    assert (table["p_value"] <= 0.05).all()
+    assert found.p_value == 0.01
+    assert "(quasi-p " in found.sentence("it")
+    assert f"{lost.mean():.0%} of all points are, the base rate" in found.sentence("it")
     assert found.box.density == pytest.approx(lost[found.box.inside(x)].mean())
+
+
+def test_losses_of_a_coin_have_no_region_mostly() -> None:
+    inputs = [Input(VariedField(f"x{i}", None, whole=False), "uniform", 0.0, 1.0) for i in range(3)]
+    rng = np.random.default_rng(11)
+    found = [discover(inputs, rng.random((60, 3)), rng.random(60) < 0.4) for _ in range(8)]
+    assert (
+        sum(one.box is not None for one in found) <= 2
+    )  # each has one with 5 %: more than 2 in one of 170 cases
+    empty = next(one for one in found if one.box is None)
+    assert "no region was found" in empty.sentence("it")
+    assert "base rate" in empty.sentence("it")
 
 
 @pytest.mark.parametrize("lost", [np.zeros(60, dtype=bool), np.ones(60, dtype=bool)])

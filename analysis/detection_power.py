@@ -22,7 +22,7 @@ from analysis.experiment_economics import samples_to_tell_apart
 from analysis.ranges import INSIDE, POSITIVE, Range, Values, plain
 from sim.kernels import sampling
 from sim.kernels.scores import psi_population
-from sim.null_distributions import NullFamily, scores_of_shares
+from sim.null_distributions import NullFamily, scores_of_counts
 
 Array = NDArray[np.float64]
 
@@ -62,8 +62,7 @@ def simulated_scores(family: NullFamily, shift: float, rows: int, reference_rows
         _CDF_TABLE,
         counts,
     )
-    pseudo = histogram.pseudo_count
-    return scores_of_shares(histogram, (counts[0] + pseudo) / (rows + pseudo * bins))
+    return scores_of_counts(histogram, counts[0])
 
 
 def feature_power(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from scenarios.monitoring import Monitor
-from sim.kernels import count_scores
+from sim.null_calibration import KERNELS
 from sim.null_distributions import SMALLEST_LEVEL, NullFamily, family_wise_probability, simes_p_values
 
 Array = NDArray[np.float64]
@@ -23,18 +22,6 @@ _BANDWIDTH = 1.0  # of the kernel of MMD, in SDs of the reference: its median he
 _ALMOST_ONE = float(np.nextafter(1.0, 0.0))  # a p-value of 1 has no logarithm of its complement
 _SMALLEST = 1e-300  # p-values below have no finite normal score
 _LOWEST = -6.0  # of standardised scores: a score of exactly 0 is no infinite surprise
-_KERNELS: dict[str, Callable[..., None]] = {
-    "psi": count_scores.psi_of_counts,
-    "kl": count_scores.kl_of_counts,
-    "js": count_scores.js_of_counts,
-    "js_distance": count_scores.js_distance_of_counts,
-    "ks": count_scores.ks_of_counts,
-    "wasserstein": count_scores.wasserstein_of_counts,
-    "hellinger": count_scores.hellinger_of_counts,
-    "chi_square": count_scores.chi_square_of_counts,
-    "total_variation": count_scores.total_variation_of_counts,
-    "mmd": count_scores.mmd_of_counts,
-}
 
 
 class DistributionScore:
@@ -52,7 +39,7 @@ class DistributionScore:
     def of_counts(self, counts: Array) -> Array:
         """Scores (looks, series) of counts (looks, series, bins); NaN without rows."""
         found = np.empty(counts.shape[:2])
-        _KERNELS[self.name](counts, self.expected, self.pseudo_count, *self._geometry, found)
+        KERNELS[self.name](counts, self.expected, self.pseudo_count, *self._geometry, found)
         return found
 
     def p_values(self, each: Array, rows: Array) -> Array:

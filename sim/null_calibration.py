@@ -9,14 +9,15 @@ tail probability 1e-8 take some thousand draws.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import chdtri, rel_entr
+from scipy.special import chdtri
 
-from sim.kernels import sampling, tails
+from sim.kernels import count_scores, sampling, tails
 
 Array = NDArray[np.float64]
 
@@ -26,7 +27,6 @@ def as_array(values: ArrayLike) -> Array:
     return np.asarray(values, dtype=np.float64)
 
 
-FLOOR = 1e-6  # of proportions inside logarithms and quotients, the rule of sim.kernels.scores
 # T**2 is this multiple of the score over its scale squared, or T this multiple of the score over its scale:
 # with it T**2 tends to chi-square for all but mmd, and for the first two distances.
 SQUARES = {"psi": 1.0, "chi_square": 1.0, "kl": 2.0, "js": 8.0, "mmd": 1.0}
@@ -38,7 +38,11 @@ DISTANCES = {
     "wasserstein": 1.0,
 }
 SCORES: tuple[str, ...] = (*SQUARES, *DISTANCES)
-"""Scores of binned counts that have a null distribution here."""
+"""Scores of binned counts that monitors compute; each has a null distribution here."""
+KERNELS: dict[str, Callable[..., None]] = {
+    name: getattr(count_scores, f"{name}_of_counts") for name in SCORES
+}
+"""Kernels by name, called as kernel(counts, expected, pseudo_count, *geometry, out)."""
 
 SMALLEST_LEVEL = 1e-8
 """Below this tail probability p-values are extrapolated."""
@@ -75,29 +79,14 @@ class Histogram:
 # --- scores of many histograms ---
 
 
-def scores_of_shares(histogram: Histogram, shares: Array) -> Array:
-    """The score of each row of `shares` (draws, K), proportions after the pseudo-count; (draws,)."""
-    score, expected = histogram.score, np.array(histogram.expected)
-    if score in ("ks", "wasserstein"):
-        gap = np.abs(np.cumsum(shares - expected, axis=1)[:, :-1])
-        return as_array(gap.max(axis=1) if score == "ks" else gap @ np.diff(histogram.positions))
-    if score == "total_variation":
-        return as_array(0.5 * np.abs(shares - expected).sum(axis=1))
-    if score == "mmd":
-        gap = shares - expected
-        return as_array(np.maximum(((gap @ np.array(histogram.gram)) * gap).sum(axis=1), 0.0))
-    if score == "hellinger":
-        return as_array(np.sqrt(0.5 * ((np.sqrt(shares) - np.sqrt(expected)) ** 2).sum(axis=1)))
-    a, e = np.maximum(shares, FLOOR), np.maximum(expected, FLOOR)
-    if score == "psi":
-        return as_array(((a - e) * np.log(a / e)).sum(axis=1))
-    if score == "kl":
-        return as_array(np.maximum((a * np.log(a / e) - a + e).sum(axis=1), 0.0))
-    if score == "chi_square":
-        return as_array(((a - e) ** 2 / e).sum(axis=1))
-    middle = 0.5 * (a + e)
-    divergence = np.maximum(0.5 * (rel_entr(a, middle) + rel_entr(e, middle)).sum(axis=1), 0.0)
-    return as_array(divergence if score == "js" else np.sqrt(divergence))
+def scores_of_counts(histogram: Histogram, counts: ArrayLike) -> Array:
+    """The score of each row of `counts` (draws, K), by the kernel of the monitors; (draws,)."""
+    geometry = [as_array(each)[None] for each in (histogram.positions, histogram.gram) if each]
+    expected = np.array([histogram.expected])
+    draws = as_array(counts)
+    found = np.empty((len(draws), 1))
+    KERNELS[histogram.score](draws[:, None], expected, histogram.pseudo_count, *geometry, found)
+    return found[:, 0]
 
 
 def scale_of(histogram: Histogram, rows: Array) -> Array:
@@ -190,10 +179,9 @@ def calibrate(histogram: Histogram, rows: int) -> tuple[Array, float]:
     tails.dirichlet_multinomial_logs(counts, strengths, centres, logs)
     # Each draw counts by the null over the mixture of all laws: at most the number of laws.
     weight = 1.0 / np.exp(logs - logs[:, :1]).mean(axis=1)
-    shares = (counts + histogram.pseudo_count) / (rows + histogram.pseudo_count * bins)
     drawn = replace(histogram, strength=float(strengths[0]))
     statistic = standardised(
-        histogram.score, scores_of_shares(histogram, shares), scale_of(drawn, np.array(float(rows)))
+        histogram.score, scores_of_counts(histogram, counts), scale_of(drawn, np.array(float(rows)))
     )
     power = 2 if histogram.score in SQUARES else 1
     return _quantiles(statistic, weight), float((weight * statistic**power).sum() / weight.sum())

@@ -42,7 +42,7 @@ from sim.null_calibration import (
     calibrate,
     raw_score,
     scale_of,
-    scores_of_shares,
+    scores_of_counts,
     standardised,
 )
 
@@ -54,7 +54,7 @@ __all__ = [
     "benjamini_hochberg",
     "binomial_p_values",
     "family_wise_probability",
-    "scores_of_shares",
+    "scores_of_counts",
     "simes_p_values",
 ]
 

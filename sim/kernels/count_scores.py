@@ -62,6 +62,23 @@ def _sum(values: NDArray[np.float64]) -> float:
     return total
 
 
+@njit(cache=True, inline="always")  # a call for each histogram would take longer than what it does
+def _to_shares(
+    counts: NDArray[np.float64], i: int, j: int, pseudo_count: float, shares: NDArray[np.float64]
+) -> bool:
+    """Proportions of the bins of window i, feature j to `shares` (K,), not floored; False without rows."""
+    bins = shares.shape[0]
+    rows = 0.0
+    for k in range(bins):
+        rows += counts[i, j, k]
+    if not rows > 0.0:
+        return False
+    total = rows + pseudo_count * bins
+    for k in range(bins):
+        shares[k] = (counts[i, j, k] + pseudo_count) / total
+    return True
+
+
 @njit(cache=True)
 def psi_of_counts(
     counts: NDArray[np.float64],
@@ -135,16 +152,15 @@ def js_of_counts(
     """JS divergence of each window and feature from its reference, in nats; arguments of `psi_of_counts`."""
     reference = np.maximum(expected, FLOOR)
     windows, features, bins = counts.shape
+    shares = np.empty(bins)
     for i in range(windows):
         for j in range(features):
-            rows = _sum(counts[i, j])
-            if not rows > 0.0:
+            if not _to_shares(counts, i, j, pseudo_count, shares):
                 out[i, j] = np.nan
                 continue
-            total = rows + pseudo_count * bins
             score = 0.0
             for k in range(bins):
-                share = max((counts[i, j, k] + pseudo_count) / total, FLOOR)
+                share = max(shares[k], FLOOR)
                 middle = 0.5 * (share + reference[j, k])
                 score += share * math.log(share / middle)
                 score += reference[j, k] * math.log(reference[j, k] / middle)
@@ -174,17 +190,15 @@ def hellinger_of_counts(
 ) -> None:
     """Hellinger distance of each window and feature: in [0, 1], nothing floored; arguments of `psi_of_counts`."""
     windows, features, bins = counts.shape
+    shares = np.empty(bins)
     for i in range(windows):
         for j in range(features):
-            rows = _sum(counts[i, j])
-            if not rows > 0.0:
+            if not _to_shares(counts, i, j, pseudo_count, shares):
                 out[i, j] = np.nan
                 continue
-            total = rows + pseudo_count * bins
             score = 0.0
             for k in range(bins):
-                share = (counts[i, j, k] + pseudo_count) / total
-                score += (math.sqrt(share) - math.sqrt(expected[j, k])) ** 2
+                score += (math.sqrt(shares[k]) - math.sqrt(expected[j, k])) ** 2
             out[i, j] = math.sqrt(0.5 * score)
 
 
@@ -197,16 +211,15 @@ def total_variation_of_counts(
 ) -> None:
     """Total variation distance: in [0, 1], nothing floored; arguments of `psi_of_counts`."""
     windows, features, bins = counts.shape
+    shares = np.empty(bins)
     for i in range(windows):
         for j in range(features):
-            rows = _sum(counts[i, j])
-            if not rows > 0.0:
+            if not _to_shares(counts, i, j, pseudo_count, shares):
                 out[i, j] = np.nan
                 continue
-            total = rows + pseudo_count * bins
             score = 0.0
             for k in range(bins):
-                score += abs((counts[i, j, k] + pseudo_count) / total - expected[j, k])
+                score += abs(shares[k] - expected[j, k])
             out[i, j] = 0.5 * score
 
 
@@ -220,16 +233,15 @@ def chi_square_of_counts(
     """Chi-square divergence, sum of (share - expected)^2 / expected; arguments and floor of `psi_of_counts`."""
     reference = np.maximum(expected, FLOOR)
     windows, features, bins = counts.shape
+    shares = np.empty(bins)
     for i in range(windows):
         for j in range(features):
-            rows = _sum(counts[i, j])
-            if not rows > 0.0:
+            if not _to_shares(counts, i, j, pseudo_count, shares):
                 out[i, j] = np.nan
                 continue
-            total = rows + pseudo_count * bins
             score = 0.0
             for k in range(bins):
-                share = max((counts[i, j, k] + pseudo_count) / total, FLOOR)
+                share = max(shares[k], FLOOR)
                 score += (share - reference[j, k]) ** 2 / reference[j, k]
             out[i, j] = score
 
@@ -247,16 +259,15 @@ def ks_of_counts(
     floored (there is no logarithm). Arguments of `psi_of_counts`.
     """
     windows, features, bins = counts.shape
+    shares = np.empty(bins)
     for i in range(windows):
         for j in range(features):
-            rows = _sum(counts[i, j])
-            if not rows > 0.0:
+            if not _to_shares(counts, i, j, pseudo_count, shares):
                 out[i, j] = np.nan
                 continue
-            total = rows + pseudo_count * bins
             gap, largest = 0.0, 0.0
             for k in range(bins - 1):
-                gap += (counts[i, j, k] + pseudo_count) / total - expected[j, k]
+                gap += shares[k] - expected[j, k]
                 largest = max(largest, abs(gap))
             out[i, j] = largest
 
@@ -275,16 +286,15 @@ def wasserstein_of_counts(
         arguments of `psi_of_counts`.
     """
     windows, features, bins = counts.shape
+    shares = np.empty(bins)
     for i in range(windows):
         for j in range(features):
-            rows = _sum(counts[i, j])
-            if not rows > 0.0:
+            if not _to_shares(counts, i, j, pseudo_count, shares):
                 out[i, j] = np.nan
                 continue
-            total = rows + pseudo_count * bins
             gap, score = 0.0, 0.0
             for k in range(bins - 1):
-                gap += (counts[i, j, k] + pseudo_count) / total - expected[j, k]
+                gap += shares[k] - expected[j, k]
                 score += abs(gap) * (positions[j, k + 1] - positions[j, k])
             out[i, j] = score
 
@@ -305,17 +315,15 @@ def mmd_of_counts(
     Source: Gretton et al. 2012, 'A kernel two-sample test', equation 5.
     """
     windows, features, bins = counts.shape
-    gap = np.empty(bins)
+    shares, gap = np.empty(bins), np.empty(bins)
     for i in range(windows):
         for j in range(features):
-            rows = _sum(counts[i, j])
-            if not rows > 0.0:
+            if not _to_shares(counts, i, j, pseudo_count, shares):
                 out[i, j] = np.nan
                 continue
-            total = rows + pseudo_count * bins
             score = 0.0
             for k in range(bins):
-                gap[k] = (counts[i, j, k] + pseudo_count) / total - expected[j, k]
+                gap[k] = shares[k] - expected[j, k]
                 row = 0.5 * gram[j, k, k] * gap[k]
                 for other in range(k):
                     row += gram[j, k, other] * gap[other]

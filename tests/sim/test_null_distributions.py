@@ -10,7 +10,7 @@ from scipy import stats
 
 from sim.kernels import sampling, scores, tails
 from sim.multiple_testing import benjamini_hochberg, family_wise_probability, simes_p_values
-from sim.null_calibration import SCORES, scores_of_shares
+from sim.null_calibration import SCORES, scores_of_counts
 from sim.null_distributions import NullFamily, binomial_p_values
 
 BINS = 10
@@ -32,8 +32,7 @@ def family_of(score, reference_rows=math.inf, **other):
 def test_two_bins_are_the_binomial_or_beta_binomial_law(rows, reference_rows):
     family = NullFamily.of("chi_square", 2, reference_rows, pseudo_count=0.5)
     counts = np.arange(rows + 1)
-    shares = np.stack((counts, rows - counts), axis=1) + 0.5
-    values = scores_of_shares(family.histogram, shares / (rows + 1.0))
+    values = scores_of_counts(family.histogram, np.stack((counts, rows - counts), axis=1))
     if math.isinf(reference_rows):
         mass = stats.binom.pmf(counts, rows, 0.5)
     else:
@@ -51,7 +50,7 @@ def test_three_bins_and_few_rows_by_enumeration(score):
     family = NullFamily.of(score, 3, proportions=proportions)
     counts = np.array([(i, j, rows - i - j) for i in range(rows + 1) for j in range(rows + 1 - i)])
     mass = stats.multinomial.pmf(counts, rows, proportions)
-    values = scores_of_shares(family.histogram, (counts + 0.5) / (rows + 1.5))
+    values = scores_of_counts(family.histogram, counts)
     exact = np.array([mass[values >= value * (1 - 1e-9)].sum() for value in values])
     ratio = family.p_values(values, rows)[exact > 1e-7] / exact[exact > 1e-7]
     assert ratio.min() > 1 / 1.25
@@ -104,9 +103,8 @@ def exceedances(names, rows, reference_rows, draws, probabilities, batch=200_000
     hits = np.zeros((len(names), len(probabilities)))
     for number in range(draws // batch):
         counts = independent_draws(batch, rows, reference_rows, number)
-        shares = (counts + 0.5) / (rows + 0.5 * BINS)
         for i, family in enumerate(families):
-            values = scores_of_shares(family.histogram, shares)
+            values = scores_of_counts(family.histogram, counts)
             hits[i] += (values[:, None] > thresholds[i]).sum(axis=0)
     return hits
 
@@ -195,15 +193,26 @@ def test_thresholds_and_p_values_are_inverse_and_monotone(score):
     assert 0 < at.mean < at.threshold(0.05)
 
 
+OF_GAPS = {
+    "ks": lambda gap: np.abs(np.cumsum(gap)).max(),
+    "wasserstein": lambda gap: np.abs(np.cumsum(gap))[:-1] @ np.diff(POSITIONS),
+    "mmd": lambda gap: gap @ GRAM @ gap,
+}
+
+
 @pytest.mark.parametrize("name", SCORES)
-def test_scores_are_those_of_the_monitors_kernels(name):
+def test_scores_of_counts_are_those_of_the_proportions(name):
     generator = np.random.default_rng(3)
-    counts = generator.multinomial(40, np.full(BINS, 1 / BINS), size=200).astype(float)
-    out = np.empty((200, 1))
-    where = {"wasserstein": [POSITIONS[None]], "mmd": [GRAM[None]]}.get(name, [])
-    getattr(scores, f"{name}_of_counts")(counts[:, None, :], np.full((1, BINS), 1 / BINS), 0.5, *where, out)
-    ours = scores_of_shares(family_of(name).histogram, (counts + 0.5) / (40 + 0.5 * BINS))
-    np.testing.assert_allclose(ours, out[:, 0], rtol=1e-10, atol=1e-14)
+    expected = generator.dirichlet(np.full(BINS, 5.0))
+    counts = generator.multinomial(40, np.full(BINS, 1 / BINS), size=50)
+    shares = (counts + 0.7) / (40 + 0.7 * BINS)
+    if name in OF_GAPS:
+        plain = [OF_GAPS[name](share - expected) for share in shares]
+    else:
+        formula = scores.chi_square_divergence if name == "chi_square" else getattr(scores, name)
+        plain = [formula(expected, share) for share in shares]
+    family = family_of(name, proportions=expected, pseudo_count=0.7)
+    np.testing.assert_allclose(scores_of_counts(family.histogram, counts), plain, rtol=1e-10, atol=1e-14)
 
 
 def test_missing_scores_and_empty_windows_have_no_p_value():

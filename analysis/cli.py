@@ -7,16 +7,31 @@ inside the commands, so that help answers at once.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from analysis.cli_decisions import Require, conclude
-from analysis.cli_decisions import register as register_decisions
-from analysis.cli_sweep import register as register_sweep
+from analysis import cli_decisions, cli_sweep
+from analysis.command_line import (
+    Json,
+    Out,
+    Policies,
+    Replication,
+    Require,
+    Scenario,
+    Seed,
+    Set,
+    Workers,
+    conclude,
+    load,
+    policy_from,
+    prepare,
+    show_json,
+    tell_files,
+    tell_warnings,
+    user_errors,
+)
 
 app = typer.Typer(
     name="halflife",
@@ -27,61 +42,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Scenario = Annotated[
-    str, typer.Argument(help="a library name (see `halflife list`) or a path to a YAML file")
-]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON document on stdout")]
-Seed = Annotated[int, typer.Option(help="seed of all randomness", min=0)]
-Out = Annotated[Path | None, typer.Option(help="folder for tables, data and pictures")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="change a field, e.g. quality.decay=1%/d; repeatable"),
-]
-Policies = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--policy", "-p", help="e.g. scheduled:7d, triggered:psi>0.2, hybrid:30d, file.py:Class; repeatable"
-    ),
-]
-
 
 def main() -> None:
     """Run the command line."""
     app()
-
-
-@contextmanager
-def user_errors() -> Iterator[None]:
-    """Turn what is wrong with the user's input into one message and exit status 2."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        text = (
-            f"{error.filename}: {error.strerror}"
-            if isinstance(error, OSError) and error.strerror
-            else str(error)
-        )
-        typer.echo(f"error: {text}", err=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
-        raise typer.Exit(130) from None
-
-
-def show_json(document: Any) -> None:
-    """Print one JSON document."""
-    import json
-
-    typer.echo(json.dumps(document, indent=2))
-
-
-def load(name: str, overrides: list[str] | None = None) -> Any:
-    """The scenario, with the overrides of --set."""
-    with user_errors():
-        from scenarios.loader import load as load_scenario
-        from scenarios.loader import parse_override
-
-        return load_scenario(name, **dict(parse_override(text) for text in overrides or []))
 
 
 @app.command("list")
@@ -150,7 +114,7 @@ def schema(json: Json = False) -> None:
 def run(
     scenario: Scenario,
     policy: Annotated[str, typer.Option("--policy", "-p", help="e.g. scheduled:7d")] = "never",
-    replication: Annotated[int, typer.Option(help="number of the replication", min=0)] = 0,
+    replication: Replication = 0,
     overrides: Set = None,
     seed: Seed = 0,
     out: Out = None,
@@ -183,7 +147,7 @@ def compare(
     ] = None,
     max_reps: Annotated[int, typer.Option(help="cap for --precision", min=2)] = 1000,
     require: Require = None,
-    workers: Annotated[int | None, typer.Option(help="processes; all cores when not given", min=1)] = None,
+    workers: Workers = None,
     overrides: Set = None,
     seed: Seed = 0,
     out: Out = None,
@@ -208,8 +172,7 @@ def compare(
             workers=workers,
             progress=sys.stderr.isatty(),
         )
-        for warning in comparison.warnings:
-            typer.echo(f"warning: {warning}", err=True)
+        tell_warnings(comparison.warnings)
         checks = check_comparison(comparison, requirements)
         files = comparison.save(out) if out else []
         if json:
@@ -292,8 +255,7 @@ def drift(
             categorical=categorical or (),
             bins=bins,
         )
-        for warning in found.warnings:
-            typer.echo(f"warning: {warning}", err=True)
+        tell_warnings(found.warnings)
         files = save_drift(found, out) if out else []
         if json:
             show_json(found.to_dict())
@@ -317,38 +279,8 @@ def worked_figures(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def prepare(out: Path | None) -> None:
-    """Make the folder before the work, so that a wrong one is noticed at once. Raises OSError."""
-    if out is not None and out.exists() and not out.is_dir():
-        raise ValueError(f"--out {out}: is a file, expected a folder")
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-
-
-def policy_from(text: str) -> Any:
-    """A policy from its short form, or from `file.py:Class` with a class of the user's own."""
-    if text.endswith(".py"):
-        raise ValueError(
-            f"policy {text!r}: expected the file and the class in it, such as {Path(text).name}:Class"
-        )
-    path, _, name = text.rpartition(":")
-    if not path.endswith(".py"):
-        from scenarios.policies import parse_policy
-
-        return parse_policy(text)
-    from analysis.own_policy import load_policy
-
-    return load_policy(Path(path), name)
-
-
-def tell_files(files: list[Path]) -> None:
-    """Say what was written."""
-    if files:
-        typer.echo("\nWritten: " + ", ".join(str(file) for file in files))
-
-
-register_sweep(app)
-register_decisions(app)
+for commands in (cli_sweep, cli_decisions):
+    commands.register(app)
 
 if __name__ == "__main__":
     main()

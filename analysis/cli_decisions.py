@@ -11,24 +11,23 @@ from typing import Annotated, Any
 
 import typer
 
-Scenario = Annotated[
-    str, typer.Argument(help="a library name (see `halflife list`) or a path to a YAML file")
-]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON document on stdout")]
-Seed = Annotated[int, typer.Option(help="seed of all randomness", min=0)]
-Out = Annotated[Path | None, typer.Option(help="folder for tables, data and pictures")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="change a field, e.g. quality.decay=1%/d; repeatable"),
-]
-Workers = Annotated[int | None, typer.Option(help="processes; all cores when not given", min=1)]
-Require = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="QUESTION",
-        help="e.g. 'total_cost.p90 < $2M'; exit status 3 when it does not hold; repeatable",
-    ),
-]
+from analysis.command_line import (
+    Json,
+    Out,
+    Replication,
+    Require,
+    Scenario,
+    Seed,
+    Set,
+    Workers,
+    conclude,
+    load,
+    policy_from,
+    prepare,
+    show_json,
+    tell_files,
+    user_errors,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -86,8 +85,6 @@ def sensitivity(
     json: Json = False,
 ) -> None:
     """Which assumption drives the answer: tornado, flip points, indices, scenario discovery, worth of knowing."""
-    from analysis.cli import load, policy_from, prepare, show_json, tell_files, user_errors
-
     found = load(scenario, overrides)
     with user_errors():
         prepare(out)
@@ -158,8 +155,6 @@ def optimise(
     json: Json = False,
 ) -> None:
     """Find the best setting of a policy and a scenario, or the largest load that a requirement allows."""
-    from analysis.cli import load, policy_from, prepare, show_json, tell_files, user_errors
-
     found = load(scenario, overrides)
     with user_errors():
         prepare(out)
@@ -224,7 +219,6 @@ def _largest(
     json: bool,
 ) -> None:
     """The maximum-sustainable search."""
-    from analysis.cli import policy_from, show_json, tell_files
     from analysis.inputs import parse_input
     from analysis.report_optimise import sustained_text
     from analysis.requirements import STATUS
@@ -262,15 +256,13 @@ def replay(
     retrain_at: Annotated[
         str | None, typer.Option(metavar="TIME", help="time from the start, e.g. 40d")
     ] = None,
-    replication: Annotated[int, typer.Option(help="number of the replication", min=0)] = 0,
+    replication: Replication = 0,
     overrides: Set = None,
     seed: Seed = 0,
     out: Out = None,
     json: Json = False,
 ) -> None:
     """Replay one history with one decision changed: what would it have cost? Without a change, list the decisions."""
-    from analysis.cli import load, policy_from, prepare, show_json, tell_files, user_errors
-
     found = load(scenario, overrides)
     with user_errors():
         prepare(out)
@@ -322,22 +314,13 @@ def _change(skip: int | None, ignore: int | None, act: int | None, at: str | Non
 def _observation(text: str, known: list[Any]) -> tuple[Any, float]:
     """Read PATH=SD of --observe; the standard deviation has the unit of the input."""
     from analysis.design_fields import canonical_path
-    from analysis.inputs import split_assignment
+    from analysis.design_texts import split_assignment
+    from analysis.inputs import EXAMPLE
     from scenarios.loader import parse_override
 
-    path, value = split_assignment(text)
+    path, value = split_assignment(text, EXAMPLE)
     paths = [one.path for one in known]
     if canonical_path(path) not in paths:
         raise ValueError(f"--observe {path}: expected one of the inputs {', '.join(paths)}")
     one = known[paths.index(canonical_path(path))]
     return one, one.field.end(parse_override(f"{path}={value}")[1])
-
-
-def conclude(checks: list[Any], currency: str) -> None:
-    """Say on stderr what each requirement found; exit with status 3 when one does not hold."""
-    from analysis.requirements import STATUS
-
-    for check in checks:
-        typer.echo(f"requirement {check.sentence(currency)}", err=True)
-    if not all(check.holds for check in checks):
-        raise typer.Exit(STATUS)

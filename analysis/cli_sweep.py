@@ -9,6 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from analysis.command_line import (
+    Json,
+    Scenario,
+    Seed,
+    Workers,
+    load,
+    policy_from,
+    show_json,
+    tell_files,
+    user_errors,
+)
+
 if TYPE_CHECKING:
     from analysis.designs import Design
     from analysis.sweep import Plan
@@ -32,9 +44,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sweep(
-    scenario: Annotated[
-        str, typer.Argument(help="a library name (see `halflife list`) or a path to a YAML file")
-    ],
+    scenario: Scenario,
     vary: Vary = None,
     pair: Pair = None,
     overlay: Overlay = None,
@@ -56,16 +66,14 @@ def sweep(
     address: Annotated[
         str | None, typer.Option(help="Dask scheduler, e.g. tcp://host:8786; a local cluster when absent")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="processes; all cores when not given", min=1)] = None,
+    workers: Workers = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with what the folder has")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="check, count and estimate only")] = False,
-    seed: Annotated[int, typer.Option(help="seed of all randomness", min=0)] = 0,
+    seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="run directory; out/sweep-... when not given")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document on stdout")] = False,
+    json: Json = False,
 ) -> None:
     """Play every variant of a scenario under every policy, and store what comes out."""
-    from analysis.cli import load, policy_from, show_json, tell_files, user_errors
-
     found = load(scenario, overrides)
     with user_errors():
         from analysis.executors import executor_of
@@ -101,11 +109,9 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="folder of tables and pictures; DIR/report when not given")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document on stdout")] = False,
+    json: Json = False,
 ) -> None:
     """Say again what a stored sweep found, and make its tables and pictures."""
-    from analysis.cli import show_json, tell_files, user_errors
-
     with user_errors():
         from analysis.sweep import read_sweep
         from analysis.sweep_export import write_runs_csv

@@ -7,7 +7,6 @@ policy is what it saves over its twin.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,17 +16,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.entrants import entrant_of, play_in, world_for
 from analysis.feasibility import warnings_for
 from analysis.progress import progress_of
 from analysis.statistics import Interval, mean_interval, probability_negative, variance_reduction
-from analysis.tuning import resolved
 from analysis.workers import in_order
 from scenarios.policies import PolicySpec, parse_policy
 from scenarios.schema import Scenario
 from scenarios.units import DAYS_PER_YEAR
-from sim.engine import monitors_of, run
-from sim.ledger import CATEGORIES
-from sim.policies import Oracle, PlannedPolicy, Policy, RandomDates, Scheduled, innermost, policy_of
+from sim.ledger import CATEGORIES, WATCHING
+from sim.policies import Oracle, PlannedPolicy, Policy, RandomDates, Scheduled, innermost
 from sim.record import Result, versions
 from sim.world import World
 
@@ -177,7 +175,7 @@ class Comparison:
         if policy not in self.entrants:
             raise ValueError(f"policy {policy!r} was not compared, one of: {', '.join(self.entrants)}")
         world = World(self.scenario, self.seed, replication)
-        return _play(_world_for(self.entrants[policy], world), self.entrants[policy])
+        return play_in(world_for(self.entrants[policy], world), self.entrants[policy])
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -257,32 +255,22 @@ def replicate(
 ) -> list[dict[str, Any]]:
     """Play one world under every policy, and under the random twin of those that react.
 
-    The oracle and the twins need no monitors and run without them. A twin is charged for those of its policy, so
-    that the difference is the timing alone.
+    The oracle and the twins need no monitors and run without them, but for those that find failures. A twin is charged
+    for what its policy's monitors cost, so that the difference is the timing alone.
     """
     world = World(scenario, seed, replication)
-    bare = world.unwatched()
+    for_twins = world if scenario.failures else world.unwatched()
     rows = []
     for name, policy in entrants.items():
-        result = _play(_world_for(policy, world), policy)
+        result = play_in(world_for(policy, world), policy)
         rows.append(_row(name, result))
         if not isinstance(innermost(policy), PlannedPolicy):
-            twin = _play(bare, RandomDates(int(result.summary["retrains"])))
-            for category in ("monitoring", "labelling"):
-                twin.ledger.post(category, float(result.costs[category]))
+            twin = play_in(for_twins, RandomDates(int(result.summary["retrains"])))
+            paid = twin.ledger.by_category()
+            for category in WATCHING:
+                twin.ledger.post(category, float(result.costs[category] - paid[category]))
             rows.append(_row(TWIN + name, twin))
     return rows
-
-
-def _world_for(policy: Policy, world: World) -> World:
-    """The world as the policy meets it: the oracle needs no monitors."""
-    return world.unwatched() if isinstance(innermost(policy), Oracle) else world
-
-
-def _play(world: World, policy: Policy) -> Result:
-    """Play a policy; what it leaves in itself must not show in another world."""
-    policy = copy.deepcopy(policy)
-    return run(world.scenario, policy, world.seed, replication=world.replication, world=world)
 
 
 def _row(name: str, result: Result) -> dict[str, Any]:
@@ -310,11 +298,9 @@ def _entrants(
     for spec in specs:
         if spec.name in entrants:
             raise ValueError(f"policy {spec.name!r} is there twice, expected different names")
-        tuned = resolved(scenario, spec, seed, workers)
-        if isinstance(tuned, PolicySpec) and tuned is not spec:
-            intervals[spec.name] = tuned.interval or 0.0
-        entrants[spec.name] = policy_of(tuned) if isinstance(tuned, PolicySpec) else tuned
-        monitors_of(entrants[spec.name], scenario)  # a policy that does not fit the scenario says so here
+        entrants[spec.name], interval = entrant_of(scenario, spec, seed, workers)
+        if interval is not None:
+            intervals[spec.name] = interval
     return entrants, intervals
 
 

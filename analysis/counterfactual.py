@@ -405,12 +405,14 @@ def _cumulative(result: Result, entries: list[Dated], time: Array) -> Array:
     """Cost up to the end of each window, (windows,)."""
     scenario = result.scenario
     short = scenario.loss_reference - result.timeline["accuracy"].to_numpy()
-    by_window = result.requests * scenario.value_per_query_per_unit_accuracy * short
+    by_window = result.requests * scenario.value_per_query_per_unit_accuracy * short + result.lost_requests
+    for incident in result.raw_incidents:
+        by_window[min(int(incident.onset.time / scenario.window), len(time) - 1)] += incident.failure.cost
     for moment, category, amount in entries:
         if category == "monitoring":
             by_window += amount / len(time)
         elif category == "labelling":
             by_window[-1] += amount
-        elif category != "staleness":
+        elif category not in ("staleness", "incident"):  # both are in the accuracy already
             by_window[min(int(np.searchsorted(time, moment)), len(time) - 1)] += amount
     return np.asarray(np.cumsum(by_window))

@@ -29,8 +29,8 @@ def default_vary(scenario: Scenario) -> dict[str, list[Any]]:
     """Five drift rates and some label delays around those of a scenario, as values by path.
 
     The drift rate is `quality.decay` of exponential quality, else the speed of the first drift component that has
-    one, by kind in the order of SPEEDS. Delays are fixed ones up to a quarter of the horizon; a scenario without
-    labels keeps the drift rate alone. Raises ValueError for a scenario without a drift rate.
+    one, by kind in the order of SPEEDS, else the rate of the first failure mode. Delays are fixed ones up to a
+    quarter of the horizon; a scenario without labels keeps the rate alone. Raises ValueError where there is none.
 
     >>> import scenarios
     >>> {path: values[:2] for path, values in default_vary(scenarios.load("rotting_asset")).items()}
@@ -53,4 +53,7 @@ def _drift_rate(scenario: Scenario) -> tuple[str, float]:
         for number, component in enumerate(scenario.drift):
             if component.kind == kind and getattr(component, name) != 0.0:
                 return f"drift[{number}].{name}", float(getattr(component, name))
+    for number, failure in enumerate(scenario.failures):
+        if failure.rate is not None:
+            return f"failures[{number}].rate", failure.rate
     raise ValueError("the scenario has no drift rate to vary by itself, expected --vary path=values")

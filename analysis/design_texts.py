@@ -14,6 +14,18 @@ from scenarios.loader import parse_override
 _RANGE = re.compile(r"(?P<low>[^,\[\]{}]+?)\.\.(?P<high>[^,:\[\]{}]+?)(?P<options>(?::[^:]*)*)")
 
 
+def split_assignment(text: str, expected: str) -> tuple[str, str]:
+    """Path and values. Raises ValueError, which says what is `expected`, for a text without one of them.
+
+    >>> split_assignment(" quality.decay = 1%/d..5%/d", "path=values")
+    ('quality.decay', '1%/d..5%/d')
+    """
+    path, equals, values = (part.strip() for part in text.partition("="))
+    if not equals or not path or not values:
+        raise ValueError(f"{text!r}: expected {expected}")
+    return path, values
+
+
 def parse_vary(text: str) -> tuple[str, list[Any] | Range]:
     """Read `path=a,b,c` or `path=low..high[:count][:log|linear]`; values are written as in a scenario file.
 
@@ -24,17 +36,15 @@ def parse_vary(text: str) -> tuple[str, list[Any] | Range]:
     >>> parse_vary("horizon=30d..365d:4:log")
     ('horizon', Range(low='30d', high='365d', count=4, log=True))
     """
-    path, equals, values = text.partition("=")
-    if not equals or not path.strip() or not values.strip():
-        raise ValueError(
-            f"{text!r}: expected path=values, such as quality.decay=1%/d,2%/d or horizon=30d..365d:4"
-        )
-    matched = _RANGE.fullmatch(values.strip())
+    path, values = split_assignment(
+        text, "path=values, such as quality.decay=1%/d,2%/d or horizon=30d..365d:4"
+    )
+    matched = _RANGE.fullmatch(values)
     if matched is None:
-        return path.strip(), _list(path.strip(), values)
+        return path, _list(path, values)
     count, log = _options(text, matched["options"])
     low, high = (parse_override(f"{path}={matched[end]}")[1] for end in ("low", "high"))
-    return path.strip(), Range(low, high, count, log)
+    return path, Range(low, high, count, log)
 
 
 def parse_all(texts: Sequence[str]) -> dict[str, list[Any] | Range]:
@@ -81,10 +91,10 @@ def parse_overlays(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def _list(path: str, values: str) -> list[Any]:
-    found = parse_override(f"{path}=[{values.strip()}]")[1]
+    found = parse_override(f"{path}=[{values}]")[1]
     assert isinstance(found, list)
     if re.search(r"(^|,)\s*(,|$)", values):
-        raise ValueError(f"{path}: got {values.strip()!r}, which has an empty value")
+        raise ValueError(f"{path}: got {values!r}, which has an empty value")
     return found
 
 

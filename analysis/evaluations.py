@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.entrants import entrant_of, play_in, world_for
 from analysis.responses import COLUMNS, figures_of
-from analysis.tuning import resolved
 from scenarios.policies import PolicySpec, parse_policy
 from scenarios.schema import Scenario
-from sim.engine import monitors_of, run
-from sim.policies import Policy, policy_of
+from sim.policies import Policy
 from sim.world import World
 
 Array = NDArray[np.float64]
@@ -38,10 +36,7 @@ def policies_of(
         spec = parse_policy(item) if isinstance(item, str) else item
         if spec.name in found:
             raise ValueError(f"policy {spec.name!r} is there twice, expected different ones")
-        tuned = resolved(scenario, spec, seed, workers)
-        policy = policy_of(tuned) if isinstance(tuned, PolicySpec) else tuned
-        monitors_of(policy, scenario)
-        found[spec.name] = policy
+        found[spec.name], _ = entrant_of(scenario, spec, seed, workers)
     return found
 
 
@@ -53,9 +48,7 @@ def play(
     for number in replications:
         world = World(scenario, seed, number)
         for name, policy in policies.items():
-            # What a policy leaves in itself must not show in another world.
-            result = run(scenario, copy.deepcopy(policy), seed, replication=number, world=world)
-            rows[name].append(figures_of(result))
+            rows[name].append(figures_of(play_in(world_for(policy, world), policy)))
     return {name: columns(found) for name, found in rows.items()}
 
 

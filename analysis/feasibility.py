@@ -79,7 +79,9 @@ def _samples(scenario: Scenario, monitors: Sequence[Monitor]) -> list[str]:
     found = []
     per_window = float(np.mean(expected_requests(scenario)))
     for monitor in monitors:
-        width = monitor.window or (7.0 if monitor.needs_labels else monitor.cadence or scenario.window)
+        if monitor.metric == "truth" or _kind(scenario, monitor) in ("throughput", "freshness"):
+            continue
+        width = monitor.window or (7.0 if monitor.needs_labels else scenario.cadence_of(monitor))
         seen = per_window * max(width / scenario.window, 1.0)
         if monitor.needs_labels:
             if scenario.labels is None:
@@ -96,6 +98,8 @@ def _samples(scenario: Scenario, monitors: Sequence[Monitor]) -> list[str]:
                     f"monitor {monitor.label} has a full window of labels only {format_duration(delay + width)} "
                     "after a deployment, more than half the horizon"
                 )
+        if monitor.sampling_rate is not None:
+            seen *= monitor.sampling_rate
         if monitor.rows is not None:
             seen = min(seen, monitor.rows * max(width / scenario.window, 1.0))
         if seen < monitor.min_samples:
@@ -106,14 +110,19 @@ def _samples(scenario: Scenario, monitors: Sequence[Monitor]) -> list[str]:
     return found
 
 
+def _kind(scenario: Scenario, monitor: Monitor) -> str | None:
+    return None if monitor.signal is None else scenario.signal(monitor.signal).kind
+
+
 def _references(scenario: Scenario, monitors: Sequence[Monitor]) -> list[str]:
     """Rules that add looks up against a reference that is itself a small sample."""
     found = []
     per_window = float(np.mean(expected_requests(scenario)))
     for monitor in monitors:
-        if not monitor.uses_looks_once or monitor.reads_labels or monitor.sampling == "none":
+        learned = monitor.needs_labels or monitor.needs_features
+        if not learned or not monitor.uses_looks_once or monitor.reads_labels or monitor.sampling == "none":
             continue
-        look = max(monitor.cadence or (1.0 if monitor.needs_labels else scenario.window), scenario.window)
+        look = scenario.cadence_of(monitor)
         seen = per_window * look / scenario.window
         reference: float = monitor.reference_rows
         if monitor.needs_labels:

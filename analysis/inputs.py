@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from analysis.design_fields import VariedField, canonical_path, field_of
+from analysis.design_texts import split_assignment
 from scenarios.distributions import Fixed
 from scenarios.loader import parse_override
 from scenarios.pipeline import Stage
@@ -108,19 +109,11 @@ def parse_input(scenario: Scenario, text: str) -> Input:
     >>> round(found.at(0.5), 6), found.law
     (0.02, 'log')
     """
-    path, values = split_assignment(text)
+    path, values = split_assignment(text, EXAMPLE)
     ends = _ends(path, values)
     first = next(iter(ends[1].values()))
     given = field_of(scenario, canonical_path(path), first)
     return checked(scenario, _input(given, *ends))
-
-
-def split_assignment(text: str) -> tuple[str, str]:
-    """Path and values. Raises ValueError for a text without one of them."""
-    path, equals, values = (part.strip() for part in text.partition("="))
-    if not equals or not path or not values:
-        raise ValueError(f"{text!r}: expected {EXAMPLE}")
-    return path, values
 
 
 def guessed_input(name: str, values: str, *, whole: bool = False) -> Input:

@@ -43,14 +43,20 @@ WHISKER: dict[str, Any] = {"ecolor": INK, "elinewidth": 1.3, "capsize": 3.5}
 # Pale fills with dark hatches: a segment's category can be told in grey, and no fill is a policy's colour.
 CATEGORIES: dict[str, tuple[str, str]] = {
     "staleness": ("#EE8866", ""),
+    "incident": ("#FF9DA7", "++"),
     "retrain_compute": ("#77AADD", "////"),
     "validation": ("#EEDD88", "...."),
     "deployment": ("#44BB99", "\\\\\\\\"),
     "risk": ("#FFAABB", "xxxx"),
     "monitoring": ("#BBCC33", "----"),
+    "monitoring_ingest": ("#99DDFF", "++++"),
+    "monitoring_storage": ("#AAAA00", "oo"),
+    "monitoring_query": ("#CCEEBB", "++//"),
+    "monitoring_alert": ("#DDCCEE", ".."),
     "labelling": ("#DDDDDD", "||||"),
+    "on_call": ("#BBBBBB", "**"),
 }
-MORE_CATEGORIES = (("#99DDFF", "++++"), ("#AAAA00", "oo"), ("#FFFFFF", "//\\\\"), ("#BBBBBB", "**"))
+MORE_CATEGORIES = (("#FFFFFF", "//\\"), ("#EEEECC", "xx"), ("#CCFFFF", "OO"), ("#FFEEDD", "||"))
 
 
 class Compared(Protocol):

@@ -40,12 +40,14 @@ if TYPE_CHECKING:
 
 MANY = 40
 """More alarms of one sort, or deployments, than this are drawn thin."""
+INCIDENT = "#FBE3D6"
+"""Shade of the time that a failure lasts."""
 RAIL = 0.17
 """Share of a row's height that the alarms take."""
 
 
 def plot_run(result: Result, ax: Axes | None = None) -> Axes:
-    """One run over time: true and measured accuracy, alarms, retrainings and deployments.
+    """One run over time: true and measured accuracy, incidents, alarms, retrainings and deployments.
 
     result: from `sim.run`. The x axis is days, the y axis accuracy as a fraction. Alarms stand on a rail
     below: true ones filled on its upper lane, false ones hollow on its lower lane. The dashed line is where
@@ -90,6 +92,8 @@ def _draw_run(ax: Axes, result: Result, style: Style, limits: tuple[float, float
     ax.set_xlim(0.0, result.scenario.horizon)
     span = (high - low) / (1.0 - RAIL - 0.1)
     ax.set_ylim(low - RAIL * span, high + 0.1 * span)
+    for incident in result.raw_incidents:
+        ax.axvspan(incident.onset.time, incident.end, color=INCIDENT, lw=0, zorder=0, gid="incident")
     _draw_steps(ax, result)
     _draw_measured(ax, timeline)
     # Solid whatever the style says: a row is one policy, and dashes would be taken for the trigger's level.
@@ -258,6 +262,11 @@ def _run_legend(results: Sequence[Result], colour: str) -> list[Artist]:
             any(result.timeline["measured_accuracy"].notna().any() for result in results),
             "measured accuracy",
             {"color": PALE_INK, "lw": 0, "marker": "o", "ms": 2.6, "mec": "none"},
+        ),
+        (
+            any(len(result.raw_incidents) for result in results),
+            "incident",
+            {"color": INCIDENT, "lw": 6},
         ),
         (
             any(_trigger_level(result) is not None for result in results),

@@ -13,6 +13,7 @@ from scenarios.units import format_duration, format_money
 from sim.ledger import CATEGORIES
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -171,16 +172,22 @@ def run_document(result: Result) -> dict[str, Any]:
         "summary": {key: _number(value) for key, value in result.summary.items()},
         "costs": {key: float(value) for key, value in result.costs.items()},
         "monitors": _monitors(result),
+        "incidents": _records(result.incidents),
+        "actionability": _records(result.actionability.reset_index()),
         "events": result.events.to_dict("records"),
         "provenance": result.provenance,
     }
 
 
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = table.to_dict("records")
+    return [{str(k): _number(v) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+
+
 def _monitors(result: Result) -> list[dict[str, Any]]:
     from analysis.run_quality import monitor_quality
 
-    rows = monitor_quality(result).reset_index().to_dict("records") if result.scores else []
-    return [{str(k): _number(v) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+    return _records(monitor_quality(result).reset_index()) if result.scores else []
 
 
 def run_text(result: Result, last_events: int = 20) -> str:
@@ -209,8 +216,12 @@ def run_text(result: Result, last_events: int = 20) -> str:
     more = f" (the last {last_events} of {len(result.raw_events)}; --out has them all)" if hidden > 0 else ""
     head = f"{result.scenario.title}: {result.policy}, replication {result.replication}"
     parts = [head, aligned(figures, "figure"), aligned(costs, "category")]
-    if result.scores:
+    if result.scores and (result.detections or not result.raw_incidents):
         parts.append(_monitors_text(result))
+    if result.raw_incidents:
+        from analysis.report_incidents import incidents_text
+
+        parts.append(incidents_text(result))
     if events:
         parts += [f"Events{more}", "\n".join(events)]
     return "\n\n".join(parts)

@@ -22,7 +22,8 @@ from sim.record import Result
 
 FIGURES = (
     "total_cost", "annual_cost", "mean_accuracy", "retrains", "deployments", "rejected", "failed", "alarms",
-    "false_alarms", "losses", "undetected", "mttd_hours",
+    "false_alarms", "losses", "undetected", "mttd_hours", "incidents", "incidents_undetected",
+    "incident_mttd_hours", "incident_mttr_hours", "pages", "false_pages",
 )  # fmt: skip
 """Figures of a run's summary."""
 COLUMNS = (*FIGURES, *(f"cost[{category}]" for category in CATEGORIES))

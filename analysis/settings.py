@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.design_fields import canonical_path, field_of
+from analysis.design_texts import split_assignment
 from analysis.evaluations import policies_of
-from analysis.inputs import Input, checked, guessed_input, parse_input, split_assignment
+from analysis.inputs import EXAMPLE, Input, checked, guessed_input, parse_input
 from scenarios.loader import parse_override
 from scenarios.policies import KINDS, parse_policy
 from scenarios.schema import Scenario
@@ -90,7 +91,7 @@ def space_of(scenario: Scenario, texts: Sequence[str], policy: str | None = None
     """
     if not texts:
         raise ValueError("no variables: expected one or more such as policy.interval=1d..60d:log")
-    pairs = [split_assignment(text) for text in texts]
+    pairs = [split_assignment(text, EXAMPLE) for text in texts]
     knobs = [path.removeprefix("policy.") for path, _ in pairs if path.startswith("policy.")]
     template = policy or ("scheduled:{interval}" if "interval" in knobs else "")
     for knob in knobs:

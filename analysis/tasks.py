@@ -6,7 +6,6 @@ there. Nothing large ever travels between processes.
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.designs import Design, Variant
 from analysis.durable_files import sha256
+from analysis.entrants import entrant_of, play_in, world_for
 from analysis.store import MANIFEST, Store, open_store
-from analysis.tuning import resolved
 from scenarios.loader import validate_mapping
 from scenarios.policies import PolicySpec
 from scenarios.schema import Scenario
-from sim.engine import monitors_of, run
 from sim.ledger import CATEGORIES
-from sim.policies import Oracle, Policy, innermost, policy_of
+from sim.policies import Policy
 from sim.record import Result
 from sim.world import World
 
@@ -83,12 +81,9 @@ class Experiment:
         found: dict[str, tuple[Policy, float]] = {}
         for spec in self.policies:
             try:
-                tuned = resolved(scenario, spec, self.seed)
-                policy = policy_of(tuned) if isinstance(tuned, PolicySpec) else tuned
-                monitors_of(policy, scenario)
+                policy, interval = entrant_of(scenario, spec, self.seed)
             except ValueError as error:
                 raise ValueError(f"{variant}: {error}") from None
-            interval = tuned.interval if isinstance(tuned, PolicySpec) and tuned is not spec else None
             found[spec.name] = (policy, float("nan") if interval is None else interval)
         return found
 
@@ -104,7 +99,7 @@ class Experiment:
             for replication in replications:
                 world = World(scenario, self.seed, replication)
                 for name, (policy, interval) in entrants.items():
-                    yield _row(variant.index, name, interval, play_in(world, policy))
+                    yield _row(variant.index, name, interval, play_in(world_for(policy, world), policy))
 
     def _base(self, overlay: str) -> Scenario:
         if overlay not in self.bases:
@@ -197,13 +192,6 @@ def part_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.table(
         {name: pa.array(values, kinds.get(name, pa.float64())) for name, values in columns.items()}
     )
-
-
-def play_in(world: World, policy: Policy) -> Result:
-    """Play a policy in a world; what it leaves in itself must not show in another one, and oracles need no monitors."""
-    if isinstance(innermost(policy), Oracle):
-        world = world.unwatched()
-    return run(world.scenario, copy.deepcopy(policy), world.seed, replication=world.replication, world=world)
 
 
 def _refuse_another_sweep(task: Task) -> None:

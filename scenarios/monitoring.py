@@ -15,9 +15,11 @@ from pydantic import Field, model_validator
 
 from scenarios.base import Component
 from scenarios.detectors import Detector
+from scenarios.signals import Signal
 from scenarios.units import (
     DAYS_PER_YEAR,
     Days,
+    Fraction,
     MoneyPerDay,
     PositiveCount,
     PositiveDays,
@@ -53,6 +55,8 @@ Metric = Literal[
     "feature_drift_total_variation",
     "feature_drift_mmd",
     "prediction_distribution_shift",
+    "signal",
+    "truth",
 ]
 METRICS: tuple[str, ...] = get_args(Metric)
 
@@ -65,6 +69,7 @@ CUSUM_INTERVAL = 5.0
 ONE_A_QUARTER = 4.0 / DAYS_PER_YEAR
 """False alarms a day that the rule `significance` accepts unless told otherwise."""
 
+_NOT_OF_TRUTH = ("rule", "threshold", "cadence", "window", "rows", "sampling_rate", "cost")
 # Rules that use each look once: trailing windows that overlap would count the same rows again.
 _ONCE = ("cusum", "detector")
 
@@ -117,9 +122,30 @@ class Monitor(Component):
         default=None, description="score of prediction_distribution_shift; js when absent"
     )
     slice: str | None = Field(default=None, description="the slice of slice_accuracy")
+    signal: str | None = Field(default=None, description="metric signal: name of the signal it watches")
+    measure: Literal["level", "change"] | None = Field(
+        default=None,
+        description="metric signal: its level, or its relative change from the usual value; level for proportions and "
+        "freshness, else change",
+    )
+    direction: Literal["up", "down", "both"] | None = Field(
+        default=None,
+        description="metric signal: which way is bad; down for throughput and lift, else up",
+    )
+    deadline: PositiveDays | None = Field(
+        default=None, description="of a freshness signal, in place of threshold: call when data are older"
+    )
     rows: PositiveCount | None = Field(
         default=None,
         description="rows (labels, for accuracy) looked at per simulation window; 1000 rows or all labels",
+    )
+    sampling_rate: Annotated[Fraction, Field(gt=0)] | None = Field(
+        default=None, description="share of the requests looked at, instead of a number of rows"
+    )
+    hit_sampling_rate: Annotated[Fraction, Field(gt=0)] | None = Field(
+        default=None,
+        description="dynamic sampling of a proportion: share looked at of the requests that show what it counts (all "
+        "errors), beside sampling_rate of the others (1 % of the successes)",
     )
     reference_rows: PositiveCount = Field(
         default=100_000, description="training rows that the reference distribution was learned from"
@@ -175,6 +201,18 @@ class Monitor(Component):
             raise ValueError("slice_accuracy needs slice: the name of the slice it watches")
         if self.metric != "slice_accuracy" and self.slice is not None:
             raise ValueError(f"slice can be given only with metric: slice_accuracy, not with {self.metric}")
+        if (self.signal is None) == (self.metric == "signal"):
+            raise ValueError("signal: give the name of a signal with metric: signal, and only there")
+        for field in ("measure", "direction", "deadline", "hit_sampling_rate"):
+            if getattr(self, field) is not None and self.metric != "signal":
+                raise ValueError(f"{field} applies to metric signal, not to {self.metric}")
+        if self.metric == "truth":
+            given = [field for field in _NOT_OF_TRUTH if self._changed(field)]
+            if given:
+                raise ValueError(
+                    f"{given[0]} does not apply to metric truth: it is free, at once and never errs"
+                )
+        self._sampling_fits()
         if self.score is not None and self.metric != "prediction_distribution_shift":
             raise ValueError(f"score applies to prediction_distribution_shift, not to metric {self.metric}")
         if self.reference_rows < self.bins:
@@ -187,6 +225,22 @@ class Monitor(Component):
             raise ValueError(f"features: one is there twice in {', '.join(self.features)}")
         return self
 
+    def _sampling_fits(self) -> None:
+        if self.rows is not None and self.sampling_rate is not None:
+            raise ValueError("give rows or sampling_rate, not both")
+        if self.sampling_rate is not None and self.needs_labels:
+            raise ValueError("sampling_rate does not apply to labels: give rows, or the coverage of labels")
+        if self.hit_sampling_rate is not None and self.sampling_rate is None:
+            raise ValueError("hit_sampling_rate needs sampling_rate: the share of all other requests")
+        if self.hit_sampling_rate is not None and self.hit_sampling_rate < (self.sampling_rate or 0.0):
+            raise ValueError(
+                f"hit_sampling_rate must not be below sampling_rate ({self.sampling_rate:g}): hits are kept more often"
+            )
+        if self.deadline is not None and self.threshold is not None:
+            raise ValueError("give deadline or threshold, not both")
+        if self.metric in ("signal", "truth") and self.features != "all":
+            raise ValueError(f"features do not apply to metric {self.metric}")
+
     @model_validator(mode="after")
     def _rule_fits(self) -> Self:
         if self.rule == "staleness_cost" and self.metric != "accuracy":
@@ -195,7 +249,7 @@ class Monitor(Component):
             )
         self._rule_has_its_fields()
         if self.rule in ("significance", "detector", "cusum") and not self.needs_labels:
-            if self.aggregate == "mean":
+            if self.needs_features and self.aggregate == "mean":
                 raise ValueError(f"aggregate mean does not apply to rule {self.rule}: it judges each feature")
             if self.sampling == "none":
                 raise ValueError(
@@ -207,10 +261,10 @@ class Monitor(Component):
             )
         if self.reads_labels and self.sampling == "none":
             raise ValueError("sampling none does not fit a detector that reads labels one by one")
-        if self.rule == "threshold" and self._source_threshold is None and self.threshold is None:
-            raise ValueError(
-                f"threshold is missing: the source has none for {self.metric}; give one, or rule: significance"
-            )
+        if self.rule == "threshold" and math.isnan(self.level):
+            missing = f"the source has none for {self.metric}; give one"
+            missing = "give one, for a freshness signal a deadline" if self.signal else missing
+            raise ValueError(f"threshold is missing: {missing}, or another rule such as significance")
         return self
 
     def _rule_has_its_fields(self) -> None:
@@ -229,7 +283,7 @@ class Monitor(Component):
                 raise ValueError(f"{field} does not apply to a detector that reads every label by itself")
         if self.correction is not None and self.rule not in ("significance", "cusum", "detector"):
             raise ValueError(f"correction does not apply to rule {self.rule}")
-        if self.correction is not None and self.needs_labels:
+        if self.correction is not None and not self.needs_features:
             raise ValueError(f"correction is for several features, metric {self.metric} has one score")
         if self.rule in ("significance", "detector") and self.threshold is not None:
             raise ValueError(f"threshold does not apply to rule {self.rule}")
@@ -243,12 +297,18 @@ class Monitor(Component):
         """Name in tables and of the monitor's random stream."""
         if self.name:
             return self.name
+        if self.signal is not None:
+            return self.signal
         rule = "" if self.rule == "threshold" else f":{self.detector.kind if self.detector else self.rule}"
         return (f"{self.metric}[{self.slice}]" if self.slice else self.metric) + rule
 
     @property
     def level(self) -> float:
         """Threshold in force; NaN where the rule has none of its own."""
+        if self.metric == "truth":
+            return 0.0
+        if self.deadline is not None:
+            return self.deadline
         if self.threshold is not None:
             return self.threshold
         if self.rule == "cusum":
@@ -278,6 +338,11 @@ class Monitor(Component):
         return self.metric in ("accuracy", "slice_accuracy")
 
     @property
+    def needs_features(self) -> bool:
+        """Whether the score comes from the distribution of inputs or predictions."""
+        return self.metric.startswith("feature_drift") or self.metric == "prediction_distribution_shift"
+
+    @property
     def reads_labels(self) -> bool:
         """Whether a detector reads labels one by one, instead of one score a look."""
         return self.detector is not None and self.needs_labels and self.detector.feed != "looks"
@@ -290,3 +355,44 @@ class Monitor(Component):
     @property
     def _source_threshold(self) -> float | None:
         return DEFAULT_DROP if self.needs_labels else SOURCE_THRESHOLDS.get(self.drift_score)
+
+
+def check_signal_monitor(place: str, monitor: Monitor, signal: Signal) -> None:
+    """Raise ValueError, naming `place`, where a monitor does not fit the signal that it watches."""
+    kind = signal.kind
+    if kind == "freshness":
+        if monitor.deadline is None and monitor.rule == "threshold":
+            raise ValueError(f"{place}: a freshness signal needs deadline, such as '15min'")
+        if monitor.rule not in ("threshold", "adaptive"):
+            raise ValueError(f"{place}: rule {monitor.rule} does not apply to freshness, expected a deadline")
+        if monitor.measure == "change" or monitor.direction in ("down", "both"):
+            raise ValueError(
+                f"{place}: freshness is an age, and only old data are bad: leave measure and direction"
+            )
+    elif monitor.deadline is not None:
+        raise ValueError(f"{place}.deadline: applies to freshness signals, {signal.name} is a {kind}")
+    if monitor.hit_sampling_rate is not None and kind != "proportion":
+        raise ValueError(f"{place}.hit_sampling_rate: applies to proportions, {signal.name} is a {kind}")
+    if kind in ("throughput", "freshness", "lift") and (monitor.rows or monitor.sampling_rate):
+        raise ValueError(
+            f"{place}: {signal.name} is not looked at row by row, leave rows and sampling_rate out"
+        )
+    falling = monitor.direction in ("down", "both")
+    by_level = monitor.measure == "level" or (
+        monitor.measure is None and kind == "proportion" and not falling
+    )
+    if kind == "proportion" and by_level and monitor.rule == "threshold" and monitor.level >= 1.0:
+        raise ValueError(
+            f"{place}.threshold: {signal.name} is a share and never above 1, expected less (or measure: change)"
+        )
+    usual = getattr(signal, "base", 1.0)
+    if usual == 0.0 and (monitor.measure == "change" or monitor.direction in ("down", "both")):
+        raise ValueError(
+            f"{place}.measure: {signal.name} is usually 0, so it has no relative change: expected level"
+        )
+    if getattr(signal, "sd", 1.0) == 0.0 and monitor.rule in ("significance", "cusum", "detector"):
+        raise ValueError(
+            f"{place}: rule {monitor.rule} needs chance, and {signal.name} has sd 0: give a threshold"
+        )
+    if monitor.measure == "level" and (kind == "lift" or monitor.direction in ("down", "both")):
+        raise ValueError(f"{place}.measure: level is for what is bad when high, expected change")

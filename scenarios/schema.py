@@ -6,11 +6,9 @@ puts them together and checks what only the whole can tell: that names exist and
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
-from collections.abc import Iterable
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -24,9 +22,16 @@ from pydantic import (
 
 from scenarios.base import Component
 from scenarios.drift import Drift
-from scenarios.monitoring import AdaptiveLimits, Monitor
+from scenarios.failure_checks import check_failures, check_signals
+from scenarios.failures import Failure
+from scenarios.menu import MenuEntry, check_menu
+from scenarios.monitoring import AdaptiveLimits, Monitor, check_signal_monitor
+from scenarios.names import check_known, check_unique
 from scenarios.pipeline import Pipeline
 from scenarios.policies import Policy
+from scenarios.response import Response
+from scenarios.signals import SOURCE_CADENCES, Layer, Signal
+from scenarios.telemetry import Telemetry
 from scenarios.units import Accuracy, MoneyPerItem, PositiveDays, format_duration
 from scenarios.world import Feature, Labels, Quality, RecordedQuality, Slice, Traffic, none_from_word
 
@@ -82,8 +87,24 @@ class Scenario(Component):
     labels: Annotated[
         Labels | None, BeforeValidator(none_from_word, json_schema_input_type=Labels | str | None)
     ] = Field(default=Labels(), description="ground truth; 'none' when there is none")
-    monitors: list[Monitor] = Field(default=[], description="what is watched, whatever the policy")
+    signals: list[Signal] = Field(
+        default=[], description="what the system says about itself besides features, predictions and labels"
+    )
+    failures: list[Failure] = Field(default=[], description="what breaks, and which signals it moves")
+    monitors: list[Monitor] = Field(
+        default=[],
+        description="what is watched, whatever the policy; alarms page people where there is a response",
+    )
     triggers: list[Monitor] = Field(default=[], description="alarms that ask for a retraining")
+    response: Response | None = Field(
+        default=None, description="people who answer the pages of monitors; nobody when absent"
+    )
+    telemetry: Telemetry | None = Field(
+        default=None, description="what metrics, storage, queries and alerts cost, and how their path fails"
+    )
+    menu: list[MenuEntry] = Field(
+        default=[], description="what a monitoring budget can buy: options of monitors and of telemetry"
+    )
     pipeline: Pipeline = Pipeline()
     policies: list[Policy] = Field(
         default_factory=lambda: _default_policies(), description="what `compare` compares"
@@ -135,6 +156,34 @@ class Scenario(Component):
         """Names of the features."""
         return tuple(feature.name for feature in self.features)
 
+    def signal(self, name: str) -> Signal:
+        """The signal of that name. Raises KeyError."""
+        for signal in self.signals:
+            if signal.name == name:
+                return signal
+        raise KeyError(name)
+
+    def layer_of(self, monitor: Monitor) -> Layer | None:
+        """Layer of monitoring that a monitor belongs to; None for the perfect one."""
+        if monitor.signal is not None:
+            return self.signal(monitor.signal).layer
+        layers: dict[str, Layer] = {
+            "accuracy": "accuracy",
+            "slice_accuracy": "slices",
+            "prediction_distribution_shift": "outputs",
+        }
+        return layers.get(monitor.metric, "features" if monitor.needs_features else None)
+
+    def cadence_of(self, monitor: Monitor) -> float:
+        """Days between two looks of a monitor: its own, or the usual one of what it watches."""
+        if monitor.cadence is not None:
+            return max(monitor.cadence, self.window)
+        usual = 1.0 if monitor.needs_labels else self.window
+        if monitor.signal is not None:
+            usual = SOURCE_CADENCES.get(str(self.layer_of(monitor)), self.window)
+            usual = math.ceil(usual / self.window - 1e-9) * self.window
+        return max(usual, self.window)
+
     def __eq__(self, other: object) -> bool:
         """Equal when the content is, wherever it was read from."""
         return isinstance(other, Scenario) and self.model_dump() == other.model_dump()
@@ -174,30 +223,40 @@ class Scenario(Component):
     @model_validator(mode="after")
     def _known_names(self) -> Self:
         features, slices = self.feature_names, tuple(item.name for item in self.slices)
-        _unique("features", features)
-        _unique("slices", slices)
+        check_unique("features", features)
+        check_unique("slices", slices)
+        check_unique("signals", (signal.name for signal in self.signals))
+        check_unique("failures", (failure.name for failure in self.failures))
+        check_signals(self)
+        check_failures(self)
         if self._rest_weight() < -1e-9:
             raise ValueError("slices: the weights add up to more than 1")
         for number, component in enumerate(self.drift):
-            _known(f"drift[{number}].features", component.features, features)
-            _known(f"drift[{number}].slice", component.slice, slices)
+            check_known(f"drift[{number}].features", component.features, features)
+            check_known(f"drift[{number}].slice", component.slice, slices)
         for group in ("monitors", "triggers"):
             monitors: list[Monitor] = getattr(self, group)
-            _unique(group, [monitor.label for monitor in monitors])
+            check_unique(group, [monitor.label for monitor in monitors])
             for number, monitor in enumerate(monitors):
                 self.check_monitor(f"{group}[{number}]", monitor)
         for number, policy in enumerate(self.policies):
             for monitor in policy.triggers or ():
                 self.check_monitor(f"policies[{number}]", monitor)
+        check_menu(self)
         return self
 
     def check_monitor(self, place: str, monitor: Monitor) -> None:
         """Raise ValueError, naming `place`, for a monitor that this scenario cannot have."""
-        _known(f"{place}.features", monitor.features, self.feature_names)
-        _known(f"{place}.slice", monitor.slice, self.slice_names)
+        check_known(f"{place}.features", monitor.features, self.feature_names)
+        check_known(f"{place}.slice", monitor.slice, self.slice_names)
+        if monitor.signal is not None:
+            check_known(f"{place}.signal", monitor.signal, tuple(signal.name for signal in self.signals))
+            check_signal_monitor(place, monitor, self.signal(monitor.signal))
+        if monitor.metric == "truth" and not self.failures:
+            raise ValueError(f"{place}: metric truth finds failures, and the scenario has none")
         if monitor.needs_labels and self.labels is None:
             raise ValueError(f"{place}: metric {monitor.metric} needs labels, and labels are none")
-        if not monitor.needs_labels and not self.features:
+        if monitor.needs_features and not self.features:
             raise ValueError(f"{place}: metric {monitor.metric} needs features, and the scenario has none")
         for field in ("window", "cadence"):
             given: float | None = getattr(monitor, field)
@@ -210,7 +269,7 @@ class Scenario(Component):
 
     def _check_looks(self, place: str, monitor: Monitor) -> None:
         """Rules that count looks must be able to."""
-        look = max(monitor.cadence or (1.0 if monitor.needs_labels else self.window), self.window)
+        look = self.cadence_of(monitor)
         if monitor.uses_looks_once and (monitor.window or look) > look * (1 + 1e-9):
             raise ValueError(
                 f"{place}.window: must not be longer than the cadence ({format_duration(look)}) with rule "
@@ -277,21 +336,3 @@ def _default_policies() -> list[Any]:
     from scenarios.policies import parse_policy
 
     return [parse_policy(text) for text in DEFAULT_POLICIES]
-
-
-def _unique(place: str, names: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"{place}: {name!r} is there twice, expected different names")
-        seen.add(name)
-
-
-def _known(place: str, given: str | list[str] | None, names: tuple[str, ...]) -> None:
-    wanted = [] if given is None or given == "all" else [given] if isinstance(given, str) else given
-    for name in wanted:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            listed = ", ".join(names) if names else "(the scenario has none)"
-            raise ValueError(f"{place}: unknown {name!r}: {hint}one of: {listed}")

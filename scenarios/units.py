@@ -74,8 +74,8 @@ _CURRENCIES = (
 )
 # A closed list: with any word allowed, '$5/milion' would be a million times too dear and no error.
 _ITEMS = (  # noqa: SIM905
-    "alert call device event example feature gpu host image inference item label message page prediction "
-    "query record request row sample token transaction update user window"
+    "alert call device evaluation event example feature gpu host image inference item label message page point "
+    "prediction query record request row sample token transaction update user window"
 ).split()
 _ITEM_WORDS = [*_ITEMS, *(f"{noun}s" for noun in _ITEMS), "queries"]
 

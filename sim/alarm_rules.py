@@ -82,7 +82,10 @@ class SignificanceRule:
 
 
 class AdaptiveRule:
-    """Call at a look above control limits from the champion's own past; `fixed` until there is enough of it."""
+    """Call at a look above control limits from the champion's own past; `fixed` until there is enough of it.
+
+    The time of a failure that was repaired is not learned from.
+    """
 
     def __init__(self, limits: AdaptiveLimits, season: int, trailing: int, fixed: float) -> None:
         self.limits, self.season, self.trailing, self.fixed = limits, season, trailing, fixed
@@ -106,12 +109,13 @@ class AdaptiveRule:
 
     def _limits(self, watch: Watch, looks: Looks) -> Array:
         """Limits of looks of the champion; what is not known yet is worked out from the sums so far."""
-        past = watch.looks(watch.champion.first_full, int(looks[-1]) + 1)
+        past = watch.looks(watch.origin, int(looks[-1]) + 1)
         start = len(self._known)
         if len(past) > start:
             limits = np.concatenate((self._known, np.empty(len(past) - start)))
             least, deviations = self.limits.min_looks, self.limits.deviations
-            adaptive_limits(watch.score[past], start, self.trailing, least, deviations, self._memory, limits)
+            scores = np.where(watch.disturbed[past], np.nan, watch.score[past])
+            adaptive_limits(scores, start, self.trailing, least, deviations, self._memory, limits)
             self._known = limits
         found = self._known[(looks - past[0]) // watch.cadence]
         return np.where(np.isnan(found), self.fixed, found)

@@ -7,15 +7,20 @@ window, so the block size never shows in a result.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.incidents import Incident, Incidents, sees
 from sim.monitoring import Champion, FeatureWatch, LabelWatch, Watch
 from sim.quality import Quality, Version
 from sim.world import World
 
-BLOCK = 256
-"""Windows computed in one go, at most."""
+BLOCK = 128
+"""Windows computed in one go after something has changed; twice as many each time that nobody calls."""
+LONGEST_BLOCK = 4096
+"""Windows computed in one go, at most: bounds memory."""
 LOOKAHEAD = 24
 """Windows computed beyond the next event: most events change nothing, and a deployment wastes only these."""
 _TIME_SLACK = 1e-9
@@ -25,7 +30,12 @@ class DataPlane:
     """Accuracy per window and slice, and the watches, of one run."""
 
     def __init__(
-        self, world: World, quality: Quality, features: NDArray[np.float64], watches: list[Watch]
+        self,
+        world: World,
+        quality: Quality,
+        features: NDArray[np.float64],
+        watches: list[Watch],
+        incidents: Incidents,
     ) -> None:
         self.world = world
         self.quality = quality
@@ -36,10 +46,15 @@ class DataPlane:
         self.weights = np.array(world.scenario.slice_weights)
         self.accuracy = np.full((len(self.weights), self.windows), np.nan)
         self.version_number = np.zeros(self.windows, dtype=np.int64)
+        self.incidents = incidents
+        self.unharmed = np.full_like(self.accuracy, np.nan) if incidents.all else self.accuracy
+        """(slices, windows) accuracy that there would be without incidents."""
         self.champions: list[Champion] = []
         self.scanned = 0
+        self._block = BLOCK
         self._carried = np.zeros(len(self.weights))
         for watch in watches:
+            watch.meet(incidents, self.accuracy)
             if isinstance(watch, FeatureWatch):
                 watch.watch_state(features)
 
@@ -59,6 +74,7 @@ class DataPlane:
         first_full = window + (1 if part > 0.0 else 0)
         champion = Champion(version, now, window, first_full, fresh, float(self.weights @ fresh))
         self.champions.append(champion)
+        self._block = BLOCK
         for watch in self.watches:
             watch.reset(champion)
 
@@ -67,9 +83,28 @@ class DataPlane:
         self.quality.world_changed(self.champion.version)
         if window >= self.scanned:
             return
-        self.scanned = window
+        self.scanned, self._block = window, BLOCK
         for watch in self.watches:
             watch.rewind(window)
+
+    def repaired(self, incident: Incident, now: float) -> None:
+        """An incident has ended: compute again from here; monitors that could see it start afresh."""
+        window, part = self._window_of(now)
+        self.scanned, self._block = min(self.scanned, window), BLOCK
+        first_full = window + (1 if part > 0.0 else 0)
+        for watch in self.watches:
+            if sees(self.world.scenario, watch.monitor, incident.failure):
+                start = max(first_full, self.champion.first_full)
+                onset = int(incident.onset.time / self.window)
+                watch.restart(replace(self.champion, window=window, first_full=start), onset)
+            else:
+                watch.rewind(window)
+
+    def silence(self, label: str, until: int) -> None:
+        """Silence a monitor until window `until`."""
+        for watch in self.watches:
+            if watch.label == label:
+                watch.silence(until, self.scanned)
 
     def next_alarm(self, until: float) -> tuple[int, Watch] | None:
         """First call of a monitor at the end of a window not later than day `until`; None when all are silent."""
@@ -83,7 +118,8 @@ class DataPlane:
                 return (window, self.watches[index]) if window < limit else None
             if self.scanned >= limit:
                 return None
-            self.scan(min(limit + LOOKAHEAD, self.scanned + BLOCK, self.windows))
+            self.scan(min(limit + LOOKAHEAD, self.scanned + self._block, self.windows))
+            self._block = min(2 * self._block, LONGEST_BLOCK)
 
     def finish(self) -> None:
         """Compute what is left up to the horizon."""
@@ -91,7 +127,7 @@ class DataPlane:
 
     def _scan_to(self, stop: int) -> None:
         while self.scanned < stop:
-            self.scan(min(self.scanned + BLOCK, stop))
+            self.scan(min(self.scanned + LONGEST_BLOCK, stop))
 
     def scan(self, stop: int) -> None:
         """Compute windows up to `stop` (exclusive) for the champion."""
@@ -100,10 +136,20 @@ class DataPlane:
         if first * self.window < champion.since:
             left = (first + 1) - champion.since / self.window
             self.accuracy[:, first] = self._carried + left * self.accuracy[:, first]
+        self._take(first, stop)
         self.version_number[first:stop] = champion.version.number
         for watch in self.watches:
             watch.scan(first, stop, self.accuracy)
         self.scanned = stop
+
+    def _take(self, first: int, stop: int) -> None:
+        """Take from the accuracy what incidents do."""
+        if self.unharmed is self.accuracy:
+            return
+        self.unharmed[:, first:stop] = self.accuracy[:, first:stop]
+        drop = self.incidents.drop(first, stop)
+        if drop is not None:
+            self.accuracy[:, first:stop] = np.maximum(self.accuracy[:, first:stop] - drop, 0.0)
 
     def mean_accuracy(self) -> NDArray[np.float64]:
         """True accuracy of each window, all slices together, (windows,)."""

@@ -19,13 +19,16 @@ from scenarios.policies import PolicySpec, parse_policy
 from scenarios.schema import Scenario
 from sim.dataplane import DataPlane
 from sim.deployment import adversaries_of
+from sim.incidents import Incidents
 from sim.ledger import Ledger
-from sim.monitoring import Alarm, LabelWatch, Watch, labels_used, watches_of
+from sim.monitoring import Alarm, LabelWatch, Watch, labels_used, lifts_of, watches_of
 from sim.oracle import best_dates
 from sim.policies import Decision, Never, Policy, policy_of
 from sim.quality import quality_of
 from sim.record import Event, Result
+from sim.response import Responders
 from sim.retraining import retraining
+from sim.telemetry import post_rest, telemetry_bills
 from sim.view import View
 from sim.world import World
 
@@ -95,8 +98,15 @@ class Run:
         wanted = monitors_of(policy, scenario)
         heeded = _once(wanted)
         watches = watches_of(_once([*heeded, *scenario.monitors]), world)
-        self.plane = data_plane(world, self.quality, self.state.features, watches)
+        self.incidents = Incidents(scenario, world.onsets)
+        self.plane = data_plane(world, self.quality, self.state.features, watches, self.incidents)
         self.heeded = frozenset(monitor.label for monitor in heeded)
+        self.paging = frozenset(
+            watch.label
+            for watch in watches
+            if watch.label not in self.heeded or watch.monitor in scenario.monitors
+        )
+        self.responders = None if scenario.response is None else Responders(self, scenario.response)
         self.adversaries = adversaries_of(scenario)
         self.ledger = Ledger()
         self.alarms: list[Alarm] = []
@@ -137,6 +147,8 @@ class Run:
     def play(self) -> Result:
         """Play from time 0 to the horizon."""
         self.plane.go_live(self.quality.initial(), 0.0)
+        self.env.process(self._onsets())
+        self.env.process(telemetry_bills(self))
         self.consult()
         horizon, env, plane = self.scenario.horizon, self.env, self.plane
         while True:
@@ -197,6 +209,13 @@ class Run:
             self._wake_at = math.inf
             self.consult()
 
+    def _onsets(self) -> Any:
+        """Failures begin when they do."""
+        for incident in self.incidents.all:
+            yield self.env.timeout(max(incident.onset.time - self.now, 0.0))
+            self.record("incident", incident.failure.name, "")
+            self.ledger.post("incident", incident.failure.cost)
+
     def _announce(self, window: int, watch: Watch) -> None:
         self._alarm_pending = True
         self.env.process(self._raise_alarm(window, watch))
@@ -210,16 +229,29 @@ class Run:
         watch.acknowledge(window, self.plane.scanned)
         self.alarms.append(alarm)
         self.record("alarm" if alarm.true else "false alarm", alarm.monitor, f"score {alarm.score:.4g}")
+        self._heed(alarm, watch)
         self.consult(alarm)
 
+    def _heed(self, alarm: Alarm, watch: Watch) -> None:
+        """Incidents that the monitor can see are detected, and people are paged for monitors that are theirs."""
+        causes = self.incidents.visible(watch.monitor, self.now)
+        for incident in causes:
+            if incident.detected is None:
+                incident.detected, incident.by = self.now, watch.label
+        if self.responders is not None and watch.label in self.paging:
+            self.responders.hear(alarm, watch, causes)
+
     def _alarm_of(self, window: int, watch: Watch) -> Alarm:
-        fallen = self.plane.champion.fresh - self.plane.accuracy[:, window]
+        fallen = self.plane.champion.fresh - self.plane.unharmed[:, window]
         if isinstance(watch, LabelWatch) and watch.slice is not None:
             drop = float(fallen[watch.slice])
         else:
             drop = float(self.plane.weights @ fallen)
         score, threshold = float(watch.score[window]), watch.rule.threshold_at(watch, window)
-        return Alarm(self.now, watch.label, score, threshold, drop >= self.scenario.material_drop)
+        true = watch.follows_accuracy and drop >= self.scenario.material_drop
+        looked_back = watch.oldest(window) * self.scenario.window
+        true = true or self.incidents.moved(watch.monitor, looked_back, self.now)
+        return Alarm(self.now, watch.label, score, threshold, true)
 
     def _result(self) -> Result:
         self._post_running_costs()
@@ -237,19 +269,32 @@ class Run:
             self.alarms,
             self.plane.champions,
             self.events,
-            {
+            watched_slices={
                 watch.label: watch.slice
                 for watch in self.plane.watches
                 if isinstance(watch, LabelWatch) and watch.slice is not None
             },
+            unharmed=self.plane.unharmed,
+            served=self.incidents.served(0, self.scenario.windows),
+            raw_incidents=self.incidents.all,
+            pages=[] if self.responders is None else self.responders.pages,
         )
 
     def _post_running_costs(self) -> None:
-        """Staleness, monitoring and labels, which accrue in every window."""
+        """Staleness, incidents, monitoring and labels, which accrue in every window."""
         scenario = self.scenario
-        short = scenario.loss_reference - self.plane.mean_accuracy()
+        accuracy = self.plane.mean_accuracy()
+        unharmed = np.asarray(self.plane.weights @ self.plane.unharmed)
         worth = self.world.requests * scenario.value_per_query_per_unit_accuracy
-        self.ledger.post("staleness", math.fsum(worth * short))
+        self.ledger.post("staleness", math.fsum(worth * (scenario.loss_reference - unharmed)))
+        served = self.incidents.served(0, scenario.windows)
+        if self.incidents.all:
+            unserved = 0.0 if served is None else accuracy * (1.0 - served)
+            self.ledger.post("incident", math.fsum(worth * (unharmed - accuracy + unserved)))
+        post_rest(self)
+        for lift in lifts_of(self.plane.watches):
+            forgone = lift.holdout * (accuracy - lift.baseline_accuracy)
+            self.ledger.post("monitoring", math.fsum(worth * forgone * (1.0 if served is None else served)))
         for watch in self.plane.watches:
             self.ledger.post("monitoring", watch.monitor.cost * scenario.horizon)
         if scenario.labels is not None:

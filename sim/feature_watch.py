@@ -9,6 +9,7 @@ from scenarios.monitoring import Monitor
 from sim.distribution_scores import DistributionScore, normal_score
 from sim.kernels import sampling
 from sim.randomness import moment_number
+from sim.traffic import whole
 from sim.watch import SAMPLING, Array, Champion, Watch
 from sim.world import World
 
@@ -23,6 +24,7 @@ class FeatureWatch(Watch):
         scenario = world.scenario
         names = scenario.feature_names
         wanted = names if monitor.features == "all" else monitor.features
+        self.names = list(wanted)
         self.columns = [names.index(name) for name in wanted]
         self.weights = np.array(scenario.slice_weights)
         self.loading: Array | None = None
@@ -30,7 +32,7 @@ class FeatureWatch(Watch):
             importance = np.array([scenario.features[column].weight for column in self.columns])
             self.loading = importance / max(float(np.linalg.norm(importance)), 1e-300)
         self.series = 1 if self.loading is not None else len(self.columns)
-        self.rows = np.minimum(world.requests, monitor.rows or 1000).astype(np.int64)
+        self.rows = _rows_of(monitor, world)
         self.running_rows = np.concatenate(([0], np.cumsum(self.rows)))
         self.method = SAMPLING[monitor.sampling]
         self.key = world.key(f"rows:{self.label}")
@@ -58,6 +60,10 @@ class FeatureWatch(Watch):
         begin = np.maximum(looks + 1 - self.width, self.champion.first_full)
         return (self.running_rows[looks + 1] - self.running_rows[begin]).astype(np.float64)
 
+    def points(self, first: int, stop: int) -> float:
+        """One of each row looked at, from each feature (or from the prediction)."""
+        return self.used_share * self.series * float(self.rows[first:stop].sum())
+
     def p_values(self, looks: NDArray[np.int64]) -> Array:
         """Chance of a score as high as that of the worst series, corrected for their number."""
         return self.p_value[looks]
@@ -75,6 +81,8 @@ class FeatureWatch(Watch):
         features = self.state_features[:, first:stop][:, :, self.columns]
         gap = features - self.champion.version.data[:, None, self.columns]
         shift = gap[0] if len(gap) == 1 else np.tensordot(self.weights, gap, axes=1)
+        broken = self.incidents.feature_shift(first, stop, self.names)
+        shift = shift if broken is None else shift + broken
         return shift if self.loading is None else (shift @ self.loading)[:, None]
 
     def watch_state(self, features: Array) -> None:
@@ -87,13 +95,13 @@ class FeatureWatch(Watch):
         sampling.feature_counts(
             self.key, first, shifts, self.edges, self.rows[first:stop], self.method, _CDF_TABLE, counts
         )
-        looks = self.looks(first, stop)
+        looks = self.seeing(first, stop)
         if self.pooled:
             np.cumsum(counts, axis=0, out=counts)
             self.running[first + 1 : stop + 1] = self.running[first] + counts
             begin = np.maximum(looks + 1 - self.width, self.champion.first_full)
             counts = self.running[looks + 1] - self.running[begin]
-        elif self.cadence > 1:
+        elif len(looks) < len(counts):
             counts = counts[looks - first]
         if len(looks) == 0:
             return
@@ -103,3 +111,10 @@ class FeatureWatch(Watch):
         self.score[looks] = each.max(axis=1) if self.monitor.aggregate == "max" else each.mean(axis=1)
         if self.tested:
             self.p_value[looks] = self.scoring.p_values(each, rows)
+
+
+def _rows_of(monitor: Monitor, world: World) -> NDArray[np.int64]:
+    """Rows looked at in each window."""
+    if monitor.sampling_rate is not None:
+        return whole(world.requests * monitor.sampling_rate).astype(np.int64)
+    return np.minimum(world.requests, monitor.rows or 1000).astype(np.int64)

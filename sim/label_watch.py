@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,13 +76,26 @@ class LabelWatch(Watch):
         right = sampling.binomial_once(self.world.key(f"holdout:{self.label}"), moment, rows, true)
         return right / rows, float(rows)
 
+    def oldest(self, look: int) -> int:
+        """Labels come late: those of a look are of requests as old as the window and the delay together."""
+        batches, begin = self.world.labels, super().oldest(look)
+        arrived = slice(batches.first[begin], batches.first[look + 1])
+        served = batches.window[arrived][self.count[arrived] > 0]
+        served = served[served >= self.champion.first_full]
+        return int(served.min(initial=begin))
+
     def sample_size(self, looks: NDArray[np.int64]) -> Array:
         """Labels in the trailing window of each look."""
         return self.labels[looks + 1] - self.labels[self._begin(looks)]
 
+    def points(self, first: int, stop: int) -> float:
+        """One of each label that arrives and is looked at."""
+        batches = self.world.labels
+        return self.used_share * float(self.count[batches.first[first] : batches.first[stop]].sum())
+
     def p_values(self, looks: NDArray[np.int64]) -> Array:
         """Chance of so few right answers, as Fisher's exact test of them against the reference."""
-        return self._tails(looks)[0]
+        return self._chances(looks, "cdf")[0]
 
     def standardised(self, looks: NDArray[np.int64]) -> Array:
         """Normal score of the chance of so few right answers, half of the chance of exactly as many left out.
@@ -92,15 +106,15 @@ class LabelWatch(Watch):
             spread = max(self.reference * (1.0 - self.reference), 1e-12)
             share = 1.0 / np.maximum(self.sample_size(looks), 1.0) + 1.0 / self.reference_rows
             return np.asarray(self.score[looks] / np.sqrt(spread * share))
-        at_most, exactly = self._tails(looks)
+        at_most, exactly = self._chances(looks, "cdf", "pmf")
         return normal_score(at_most - 0.5 * exactly)
 
-    def _tails(self, looks: NDArray[np.int64]) -> tuple[Array, Array]:
-        """Chance of at most, and of exactly, as many right answers as each look has; NaN without a score."""
+    def _chances(self, looks: NDArray[np.int64], *wanted: Literal["cdf", "pmf"]) -> list[Array]:
+        """Chance of at most (cdf) or exactly (pmf) as many right answers as each look has; NaN without a score."""
         from scipy.stats import binom, hypergeom
 
         if math.isnan(self.reference):
-            return np.full(len(looks), np.nan), np.full(len(looks), np.nan)
+            return [np.full(len(looks), np.nan) for _ in wanted]
         number = np.rint(self.sample_size(looks))
         right = np.rint(self.correct[looks + 1] - self.correct[self._begin(looks)])
         if math.isinf(self.reference_rows):
@@ -109,8 +123,7 @@ class LabelWatch(Watch):
             pooled = right + round(self.reference * self.reference_rows)
             law = hypergeom(number + self.reference_rows, pooled, number)
         known = ~np.isnan(self.score[looks])
-        at_most, exactly = (np.where(known, chance(right), np.nan) for chance in (law.cdf, law.pmf))
-        return at_most, exactly
+        return [np.where(known, getattr(law, name)(right), np.nan) for name in wanted]
 
     def threshold_of(self, probability: float, look: int) -> float:
         """Drop that chance alone passes with a given probability, by the normal approximation."""
@@ -124,7 +137,7 @@ class LabelWatch(Watch):
         if not self.monitor.reads_labels:
             yield from super().stream(looks)
             return
-        start = max(int(looks[0]) + 1 - self.cadence, self.champion.first_full)
+        start = self._unread_since(int(looks[0]))
         windows = np.arange(start, int(looks[-1]) + 1)
         labels, correct = (
             np.rint(np.diff(total[start : windows[-1] + 2])).astype(np.int64)
@@ -137,6 +150,13 @@ class LabelWatch(Watch):
             values = np.empty(int(labels[chosen].sum()))
             ordered_errors(self.order_key, windows[chosen], labels[chosen], correct[chosen], values)
             yield values, np.repeat(look_of[chosen], labels[chosen])
+
+    def _unread_since(self, look: int) -> int:
+        """First window whose labels no look before `look` has read: those of blind looks wait for the next one."""
+        before = look - self.cadence
+        while self.blind is not None and before >= self.champion.first_full and self.blind[before]:
+            before -= self.cadence
+        return max(before + 1, self.champion.first_full)
 
     def _begin(self, looks: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.maximum(looks + 1 - self.width, self.champion.first_full)
@@ -152,7 +172,7 @@ class LabelWatch(Watch):
     def _fill(self, first: int, stop: int, accuracy: Array) -> None:
         self._count_labels(first, stop, accuracy)
         self.measured[first:stop] = np.nan
-        looks = self.looks(first, stop)
+        looks = self.seeing(first, stop)
         if len(looks) == 0:
             return
         number = self.sample_size(looks)

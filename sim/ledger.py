@@ -9,14 +9,24 @@ import pandas as pd
 
 CATEGORIES = (
     "staleness",
+    "incident",
     "retrain_compute",
     "validation",
     "deployment",
     "risk",
     "monitoring",
+    "monitoring_ingest",
+    "monitoring_storage",
+    "monitoring_query",
+    "monitoring_alert",
     "labelling",
+    "on_call",
 )
 """Categories in use, in the order of tables. Later rooms of the house add theirs here."""
+WATCHING = CATEGORIES[CATEGORIES.index("monitoring") : CATEGORIES.index("labelling") + 1]
+"""What watching takes from the purse whether or not anything happens."""
+MONITORING = (*WATCHING, "on_call")
+"""All that is the price of monitoring: also the time of the people whom it calls."""
 
 
 class Ledger:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,12 +15,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scenarios.units import DAYS_PER_YEAR, HOURS_PER_DAY
+from sim.incidents import Incident
 from sim.ledger import Ledger
 from sim.monitoring import Alarm, Champion
 
 if TYPE_CHECKING:
     from scenarios.schema import Scenario
+    from sim.response import Page
 
+ACTIONABLE = 0.1
+"""Share of its alarms that must be acted on for a monitor to be kept as it is. Source: 'On-Call Practices'."""
 PACKAGES = ("halflife-sim", "numpy", "scipy", "numba", "simpy", "pandas")
 
 
@@ -64,6 +69,12 @@ class Result:
     raw_events: Sequence[Event] = field(repr=False)
     watched_slices: Mapping[str, int] = field(default_factory=dict, repr=False)
     """Number of the slice that a monitor watches, by its name, for those that watch one."""
+    unharmed: NDArray[np.float64] | None = field(default=None, repr=False)
+    """(slices, windows) accuracy that there would have been without incidents; `accuracy` itself when None."""
+    served: NDArray[np.float64] | None = field(default=None, repr=False)
+    """(windows,) share of the requests that was served at all; None where all were."""
+    raw_incidents: Sequence[Incident] = field(default=(), repr=False)
+    pages: Sequence[Page] = field(default=(), repr=False)
 
     @cached_property
     def costs(self) -> pd.Series:
@@ -79,6 +90,7 @@ class Result:
                 count[event.kind] += 1
         total = self.ledger.total()
         delays = [d.detected - d.onset for d in self.detections if d.detected is not None]
+        delays += [i.detected - i.onset.time for i in self.raw_incidents if i.detected is not None]
         false = sum(not alarm.true for alarm in self.alarms)
         accuracy = (
             float(np.average(self._mean_accuracy, weights=self.requests)) if self.requests.any() else np.nan
@@ -96,10 +108,83 @@ class Result:
                 "false_alarms": float(false),
                 "losses": float(len(self.detections)),
                 "undetected": float(sum(d.detected is None for d in self.detections)),
-                "mttd_hours": HOURS_PER_DAY * float(np.mean(delays)) if delays else np.nan,
+                "mttd_hours": _mean_hours(delays),
+                **self._incident_summary(),
             },
             name=self.policy,
         )
+
+    def _incident_summary(self) -> dict[str, float]:
+        """Counts of incidents and pages, mean time to detection and to repair (hours, of those that were)."""
+        known = [i for i in self.raw_incidents if i.detected is not None]
+        return {
+            "incidents": float(len(self.raw_incidents)),
+            "incidents_undetected": float(len(self.raw_incidents) - len(known)),
+            "incident_mttd_hours": _mean_hours([(i.detected or 0.0) - i.onset.time for i in known]),
+            "incident_mttr_hours": _mean_hours(
+                [i.repaired - i.onset.time for i in known if i.repaired is not None]
+            ),
+            "pages": float(len(self.pages)),
+            "false_pages": float(sum(not page.true for page in self.pages)),
+        }
+
+    @cached_property
+    def incidents(self) -> pd.DataFrame:
+        """One row an incident: failure, onset, detection (by which monitor), when taken up, repaired and ended, loss.
+
+        Moments in days, NaN for what never happened; loss: money through the accuracy and the requests that it took,
+        and its own price.
+        """
+        scenario = self.scenario
+        worth = self.requests * scenario.value_per_query_per_unit_accuracy
+        rows = []
+        for incident in self.raw_incidents:
+            rows.append(
+                {
+                    "failure": incident.failure.name,
+                    "onset_days": incident.onset.time,
+                    "detected_days": _or_nan(incident.detected),
+                    "by": incident.by,
+                    "acted_days": _or_nan(incident.acted),
+                    "repaired_days": _or_nan(incident.repaired),
+                    "end_days": incident.end,
+                    "loss": incident.loss(scenario, worth, self._mean_accuracy),
+                }
+            )
+        columns = [
+            "failure",
+            "onset_days",
+            "detected_days",
+            "by",
+            "acted_days",
+            "repaired_days",
+            "end_days",
+            "loss",
+        ]
+        return pd.DataFrame(rows, columns=columns)
+
+    @cached_property
+    def actionability(self) -> pd.DataFrame:
+        """One row a monitor: alarms, pages that it called or joined, those acted on, those that found something.
+
+        found: acted on, and the monitor's own alarm was true.
+
+        actionability: found / pages; flagged: below 10 %, where the source says to retire or recalibrate.
+        """
+        alarms = Counter(alarm.monitor for alarm in self.alarms)
+        pages, acted, found = Counter[str](), Counter[str](), Counter[str]()
+        for page in self.pages:
+            for monitor in dict.fromkeys(page.monitors):
+                pages[monitor] += 1
+                acted[monitor] += page.acted
+                found[monitor] += page.acted and (monitor, True) in page.alarms
+        table = pd.DataFrame(
+            {"alarms": alarms, "pages": pages, "acted": acted, "found": found}, index=list(self.scores)
+        )
+        table = table.fillna(0).astype("int64").rename_axis("monitor")
+        table["actionability"] = table["found"] / table["pages"].where(table["pages"] > 0)
+        table["flagged"] = table["actionability"] < ACTIONABLE
+        return table
 
     @cached_property
     def timeline(self) -> pd.DataFrame:
@@ -148,7 +233,8 @@ class Result:
     def losses(self, of_slice: int | None = None) -> list[tuple[Champion, int, float]]:
         """Material losses of accuracy, overall or of a slice: the champion, its first such window, its end (days)."""
         window, drop = self.scenario.window, self.scenario.material_drop
-        accuracy = self._mean_accuracy if of_slice is None else self.accuracy[of_slice]
+        accuracy = self.accuracy if self.unharmed is None else self.unharmed
+        accuracy = self._weights @ accuracy if of_slice is None else accuracy[of_slice]
         found = []
         for number, champion in enumerate(self.champions):
             last = number + 1 == len(self.champions)
@@ -160,15 +246,35 @@ class Result:
                 found.append((champion, champion.first_full + int(lost[0]), end))
         return found
 
+    @property
+    def lost_requests(self) -> NDArray[np.float64]:
+        """Money lost in each window on requests that were not served at all, (windows,)."""
+        if self.served is None:
+            return np.zeros(len(self.requests))
+        worth = self.requests * self.scenario.value_per_query_per_unit_accuracy
+        return np.asarray(worth * self._mean_accuracy * (1.0 - self.served))
+
     @cached_property
     def _mean_accuracy(self) -> NDArray[np.float64]:
-        return np.asarray(np.array(self.scenario.slice_weights) @ self.accuracy)
+        return np.asarray(self._weights @ self.accuracy)
+
+    @cached_property
+    def _weights(self) -> NDArray[np.float64]:
+        return np.array(self.scenario.slice_weights)
 
     def plot(self, ax: Any = None) -> Any:
         """Accuracy, alarms, retrainings and deployments over time; returns matplotlib axes."""
         from analysis.plots import plot_run
 
         return plot_run(self, ax=ax)
+
+
+def _mean_hours(days: list[float]) -> float:
+    return HOURS_PER_DAY * float(np.mean(days)) if days else np.nan
+
+
+def _or_nan(moment: float | None) -> float:
+    return np.nan if moment is None else moment
 
 
 def versions() -> dict[str, str]:

@@ -26,6 +26,15 @@ def requests(scenario: Scenario, stream: Callable[[str], np.random.Generator]) -
     return stream("traffic").poisson(expected).astype(np.float64)
 
 
+def whole(expected: Array) -> Array:
+    """Whole numbers (windows,) that follow `expected` as closely as they can: what is left over goes on to the next.
+
+    >>> whole(np.array([0.4, 0.4, 0.4, 0.8])).tolist()
+    [0.0, 0.0, 1.0, 1.0]
+    """
+    return np.asarray(np.diff(np.floor(np.cumsum(expected) + 1e-9), prepend=0.0))
+
+
 def expected_requests(scenario: Scenario) -> Array:
     """Mean number of requests of each window without bursts, shape (windows,)."""
     traffic, window = scenario.traffic, scenario.window

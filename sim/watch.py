@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from scenarios.monitoring import Monitor
 from sim.alarm_rules import rule_of
+from sim.incidents import Incidents
 from sim.kernels import sampling
 from sim.quality import Version
 from sim.world import World
@@ -91,8 +92,9 @@ class Watch:
         self.label = monitor.label
         self.world = world
         self.windows = scenario.windows
-        default_cadence = 1.0 if monitor.needs_labels else scenario.window
-        cadence = monitor.cadence or max(default_cadence, scenario.window)
+        self.incidents = Incidents(scenario, [])
+        self.blind = world.blind
+        cadence = scenario.cadence_of(monitor)
         default_window = 7.0 if monitor.needs_labels and not monitor.uses_looks_once else cadence
         width = monitor.window or max(default_window, scenario.window)
         self.cadence = max(round(cadence / scenario.window), 1)
@@ -107,10 +109,38 @@ class Watch:
     def reset(self, champion: Champion) -> None:
         """Start again on a new champion; scores of the time before it went live stay as they were."""
         self.champion = champion
+        self.origin = champion.first_full
+        self.disturbed = np.zeros(self.windows, dtype=np.bool_)
         self.next_alarm = None
         self._ruled = champion.first_full
         self.score[champion.window :] = np.nan
         self.rule.reset()
+
+    def seeing(self, first: int, stop: int) -> NDArray[np.int64]:
+        """The looks at which the path of monitoring works."""
+        looks = self.looks(first, stop)
+        return looks if self.blind is None else looks[~self.blind[looks]]
+
+    def meet(self, incidents: Incidents, accuracy: Array) -> None:
+        """Take the run's incidents and true accuracy (slices, windows), which move what is watched."""
+        self.incidents, self.accuracy = incidents, accuracy
+
+    def restart(self, champion: Champion, onset: int) -> None:
+        """Start again after a repair, with what was learned before the failure began in window `onset`.
+
+        champion: the one in service, from its first window without the failure.
+        """
+        origin, disturbed = self.origin, self.disturbed
+        self.reset(champion)
+        self.origin, self.disturbed = origin, disturbed
+        self.disturbed[onset : champion.first_full] = True
+
+    def silence(self, until: int, scanned: int) -> None:
+        """Be silent until window `until`, then look further."""
+        self.armed = max(self.armed, until)
+        if self.next_alarm is not None and self.next_alarm < self.armed:
+            self.next_alarm = None
+            self._search(scanned)
 
     def scan(self, first: int, stop: int, accuracy: Array) -> None:
         """Fill the scores of windows first..stop-1 and look for the next call; accuracy: (slices, windows)."""
@@ -138,12 +168,30 @@ class Watch:
         start = first + (-(first + 1)) % self.cadence
         return np.arange(start, stop, self.cadence)
 
+    @property
+    def follows_accuracy(self) -> bool:
+        """Whether what is watched says something about the model's accuracy."""
+        return True
+
+    @property
+    def used_share(self) -> float:
+        """Share of the windows whose rows enter a score: a short window at a long cadence leaves some out."""
+        return min(self.width / self.cadence, 1.0)
+
+    def points(self, first: int, stop: int) -> float:
+        """Data points that are taken in for this monitor in windows first..stop-1."""
+        raise NotImplementedError
+
     def readings(self, stop: int) -> Readings:
         """What was measured on the champion by the end of window stop - 1."""
         looks = self.looks(self.champion.first_full, stop)
         looks = looks[~np.isnan(self.score[looks])]
         window = self.world.scenario.window
         return Readings((looks + 1.0) * window, self.score[looks], self.cadence * window)
+
+    def oldest(self, look: int) -> int:
+        """First window whose requests are behind the score of a look."""
+        return max(look + 1 - self.width, self.champion.first_full)
 
     def sample_size(self, looks: NDArray[np.int64]) -> Array:
         """Rows or labels behind the scores of `looks`."""
@@ -172,7 +220,7 @@ class Watch:
         """Find the first call in windows not searched yet; windows in the cooldown are passed over."""
         if self.next_alarm is not None or self._ruled >= stop:
             return
-        looks = self.looks(self._ruled, stop)
+        looks = self.seeing(self._ruled, stop)
         if len(looks) == 0:
             self._ruled = stop
             return

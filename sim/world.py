@@ -12,11 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.drift import Adversarial
+from scenarios.monitoring import Monitor
 from scenarios.schema import Scenario
 from sim import randomness
 from sim.drift import State, world_state
+from sim.incidents import Onset, onsets_of
 from sim.labels import LabelBatches, label_batches, training_lag
+from sim.telemetry import blind_windows
 from sim.traffic import requests
+
+WATCHING = (
+    "monitors",
+    "triggers",
+    "response",
+    "telemetry",
+    "menu",
+    "policies",
+    "title",
+    "story",
+    "question",
+    "source",
+)
+"""Fields of a scenario that its world does not depend on."""
 
 
 class World:
@@ -49,11 +66,28 @@ class World:
         return randomness.key(self.seed, self.replication, name)
 
     def unwatched(self) -> World:
-        """The same world without the scenario's monitors and triggers; drawn once for both."""
-        scenario = self.scenario.model_copy(update={"monitors": [], "triggers": []})
-        bare = World(scenario, self.seed, self.replication, mirrored=self.mirrored)
-        bare.__dict__.update(requests=self.requests, labels=self.labels, _state=self._state)
-        return bare
+        """The same world without the scenario's monitors and triggers; drawn once for both.
+
+        Where people repair failures, the free perfect monitor is left to call them.
+        """
+        fails = self.scenario.failures and self.scenario.response is not None
+        monitors = [Monitor(metric="truth")] if fails else []
+        return self.for_scenario(self.scenario.model_copy(update={"monitors": monitors, "triggers": []}))
+
+    def for_scenario(self, scenario: Scenario) -> World:
+        """The same world for the scenario with other monitors, triggers, telemetry or people; drawn once for both.
+
+        Raises ValueError for a scenario that differs in anything that the world depends on.
+        """
+        for field in type(scenario).model_fields:
+            mine, other = getattr(self.scenario, field), getattr(scenario, field)
+            if field not in WATCHING and mine is not other and mine != other:
+                raise ValueError(f"scenario: {field} differs, expected the same world")
+        found = World(scenario, self.seed, self.replication, mirrored=self.mirrored)
+        found.__dict__.update(
+            requests=self.requests, labels=self.labels, _state=self._state, onsets=self.onsets
+        )
+        return found
 
     @cached_property
     def requests(self) -> NDArray[np.float64]:
@@ -64,6 +98,19 @@ class World:
     def labels(self) -> LabelBatches:
         """Labels by arrival."""
         return label_batches(self.scenario, self.requests, self.stream)
+
+    @cached_property
+    def onsets(self) -> list[Onset]:
+        """Beginnings of failures."""
+        return onsets_of(self.scenario, self.stream)
+
+    @cached_property
+    def blind(self) -> NDArray[np.bool_] | None:
+        """Windows at whose end the path of monitoring is down, (windows,); None where it never fails."""
+        telemetry = self.scenario.telemetry
+        if telemetry is None or telemetry.outages is None:
+            return None
+        return blind_windows(self.scenario, self.stream)
 
     @cached_property
     def _state(self) -> State:

@@ -8,8 +8,7 @@ one uint64; every kernel that draws takes a state and returns the state after it
 keys and states must be passed as `np.uint64(...)`: numba reads a Python int as signed.
 
 The samplers follow Hoermann's transformed rejection ('The generation of binomial random variates', J. Stat.
-Comput. Simul. 46, 1993; 'The transformed rejection method for generating Poisson random variables', Insurance
-Math. Econ. 12, 1993), the squeeze of Kachitvichyanukul and Schmeiser (Commun. ACM 31, 1988) and the ziggurat
+Comput. Simul. 46, 1993), the squeeze of Kachitvichyanukul and Schmeiser (Commun. ACM 31, 1988) and the ziggurat
 of Marsaglia and Tsang (J. Stat. Softw. 5, 2000) in the form of Doornik (2005).
 """
 
@@ -243,57 +242,6 @@ def binomial(state: np.uint64, n: int, p: float) -> tuple[np.int64, np.uint64]:
 
 
 @njit(cache=True)
-def _poisson_by_inversion(state: np.uint64, mean: float) -> tuple[np.int64, np.uint64]:
-    while True:
-        left, state = next_uniform(state)
-        k, mass = np.int64(0), math.exp(-mean)
-        while left > mass and k <= _INVERSION_LIMIT:
-            left -= mass
-            k += np.int64(1)
-            mass *= mean / k
-        if k <= _INVERSION_LIMIT:
-            return k, state
-
-
-@njit(cache=True)
-def poisson(state: np.uint64, mean: float) -> tuple[np.int64, np.uint64]:
-    """Exact draw from Poisson(mean); returns (count, state).
-
-    mean: >= 0 (less or NaN gives 0); beyond about 1e12 the rounding of float64 shows
-    Inversion while mean < 10, transformed rejection (PTRS) above. With the published constants the law rises
-    above the hat at some counts (by up to 0.6 % for means from 10 to 250), so the hat is raised by 0.75 % here
-    and the region of immediate acceptance narrowed by 1.5 %.
-    """
-    if not mean > 0.0:
-        return np.int64(0), state
-    if mean < _SMALL_MEAN:
-        return _poisson_by_inversion(state, mean)
-    b = 0.931 + 2.53 * math.sqrt(mean)
-    a = -0.059 + 0.02483 * b
-    scale = 1.0075 * (1.1239 + 1.1328 / (b - 3.4))
-    v_inner = 0.985 * (0.9277 - 3.6224 / (b - 2.0))
-    while True:
-        u, state = next_uniform(state)
-        v, state = next_uniform(state)
-        u -= 0.5
-        edge = 0.5 - abs(u)
-        k = np.floor((2.0 * a / edge + b) * u + mean + 0.43)
-        if edge >= 0.07 and v <= v_inner:
-            return np.int64(k), state
-        if k < 0.0 or (edge < 0.013 and v > edge):
-            continue
-        # log f(k), arranged so that the two terms of the size of the mean cancel before they are rounded
-        log_f = (
-            k * math.log(mean / (k + 1.0))
-            + (k + 1.0 - mean)
-            - 0.5 * math.log(2.0 * math.pi * (k + 1.0))
-            - _stirling_correction(k)
-        )
-        if math.log(v * scale / (a / (edge * edge) + b)) <= log_f:
-            return np.int64(k), state
-
-
-@njit(cache=True)
 def multinomial(
     states: NDArray[np.uint64], n: int, probabilities: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
@@ -481,29 +429,7 @@ def learn_edges(
     return edges
 
 
-# --- counts by window ---
-
-
-@njit(cache=True)
-def binomial_windows(
-    key: np.uint64,
-    first_window: int,
-    n: NDArray[np.int64],
-    p: NDArray[np.float64],
-    out: NDArray[np.int64],
-) -> None:
-    """Draw out[i] ~ Binomial(n[i], p[i]), tied to window first_window + i; all (windows,); see `binomial`."""
-    for i in range(n.shape[0]):
-        out[i], _ = binomial(stream(key, first_window + i, 0), n[i], p[i])
-
-
-@njit(cache=True)
-def poisson_windows(
-    key: np.uint64, first_window: int, mean: NDArray[np.float64], out: NDArray[np.int64]
-) -> None:
-    """Draw out[i] ~ Poisson(mean[i]), tied to window first_window + i; all (windows,); see `poisson`."""
-    for i in range(mean.shape[0]):
-        out[i], _ = poisson(stream(key, first_window + i, 0), mean[i])
+# --- many draws, each tied to what it is for ---
 
 
 @njit(cache=True)
@@ -517,6 +443,20 @@ def binomial_at(
     """Draw out[i] ~ Binomial(n[i], p[i]), tied to identity[i]; all of shape (draws,), see `binomial`."""
     for i in range(n.shape[0]):
         out[i], _ = binomial(stream(key, identity[i], 0), n[i], p[i])
+
+
+@njit(cache=True)
+def normal_at(key: np.uint64, identity: NDArray[np.int64], out: NDArray[np.float64]) -> None:
+    """Draw out[i] ~ standard normal, tied to identity[i]; both of shape (draws,)."""
+    for i in range(identity.shape[0]):
+        out[i], _ = next_normal(stream(key, identity[i], 0))
+
+
+@njit(cache=True)
+def uniform_at(key: np.uint64, identity: NDArray[np.int64], out: NDArray[np.float64]) -> None:
+    """Draw out[i] uniform in (0, 1), tied to identity[i]; both of shape (draws,)."""
+    for i in range(identity.shape[0]):
+        out[i], _ = next_uniform(stream(key, identity[i], 0))
 
 
 # --- single draws, tied to what they are for ---

@@ -26,6 +26,9 @@ from sim.policies import Scheduled, Triggered
 REPLICATIONS = 8
 REACTIVE = ("triggered", "hybrid:15d", "cost-aware")
 PLANNED = ("scheduled:7d", "continuous:3d", "random:6", "never", "scheduled:best", "oracle")
+INCIDENTS = (
+    "incidents", "incidents_undetected", "incident_mttd_hours", "incident_mttr_hours", "pages", "false_pages"
+)  # fmt: skip
 COUNTS = ("retrains", "deployments", "rejected", "failed", "alarms", "false_alarms", "losses", "undetected")
 
 
@@ -118,10 +121,10 @@ def test_one_row_for_each_policy_and_world(found):
 
 
 def test_columns_are_those_of_the_contract(found):
-    figures = ["total_cost", "annual_cost", "mean_accuracy", *COUNTS, "mttd_hours"]
+    figures = ["total_cost", "annual_cost", "mean_accuracy", *COUNTS, "mttd_hours", *INCIDENTS]
     costs = [f"cost[{category}]" for category in CATEGORIES]
     assert list(found.runs.columns) == ["policy", "replication", *figures, *costs]
-    assert not found.runs.drop(columns="mttd_hours").isna().to_numpy().any()
+    assert not found.runs.drop(columns=["mttd_hours", *INCIDENTS[2:4]]).isna().to_numpy().any()
 
 
 def test_categories_add_up_to_the_total(found):

@@ -1,4 +1,7 @@
-"""Monitors in plain Python: one look at a time, at what came in since its champion serves alone."""
+"""Monitors in plain Python: one look at a time, at what came in since they started afresh.
+
+They start afresh with each champion, and at the first whole window after the repair of a failure that they can see.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +38,17 @@ class PlainChampion(NamedTuple):
 
 
 class PlainMonitor:
-    """Looks at the end of a window when it is due, at what came in since its champion serves alone."""
+    """Looks at the end of a window when it is due, at what came in since it started afresh."""
+
+    never_silenced = False
+    """Whether it calls although a deployment or a repair at the same moment starts it afresh."""
+    follows_accuracy = True
+    """Whether what it looks at depends on the accuracy of the model."""
 
     def __init__(self, monitor: Monitor, plane: PlainDataPlane) -> None:
         self.monitor, self.plane, self.label = monitor, plane, monitor.label
         scenario, window = plane.scenario, plane.window
-        cadence = monitor.cadence or max(1.0 if monitor.needs_labels else window, window)
+        cadence = max(monitor.cadence or self._usual_cadence(), window)
         week = monitor.needs_labels and monitor.rule not in ("cusum", "detector")
         width = monitor.window or max(7.0 if week else cadence, window)
         self.cadence, self.width = max(round(cadence / window), 1), max(round(width / window), 1)
@@ -48,17 +56,33 @@ class PlainMonitor:
         self.score = np.full(scenario.windows, np.nan)
         staleness = monitor.rule == "staleness_cost"
         self.limit = price_of_retraining(scenario) if staleness else monitor.level
+        self.cooldown = monitor.cooldown
         self.silent_until = -math.inf
+        self.starts = 0
         self.trailing: deque[Any] = deque(maxlen=self.width)
+
+    def _usual_cadence(self) -> float:
+        return 1.0 if self.monitor.needs_labels else self.plane.window
 
     def reset(self, champion: PlainChampion) -> None:
         """A new champion: nothing of what came in before says anything about it."""
-        self.champion = champion
+        self.champion, self.origin = champion, champion.first_full
+        self.past: list[tuple[int, float]] = []
+        self.start(champion.first_full)
+
+    def restart(self, onset: int, first_full: int) -> None:
+        """A failure that began in window `onset` was repaired: what it has learned before that holds on."""
+        self.past = [(w, math.nan if w >= onset else score) for w, score in self.past]
+        self.start(max(first_full, self.champion.first_full))
+
+    def start(self, first_full: int) -> None:
+        """Look at nothing that came in before a window."""
+        self.first_full = first_full
+        self.starts += 1
         self.trailing.clear()
         self.found: list[tuple[float, float]] = []
         self.cusum = 0.0
         self.lost = 0.0
-        self.past: list[float] = []
         self.answers: list[tuple[int, int, int]] = []
         if self.monitor.detector is not None:
             self.detector = detector_of(self.monitor.detector)
@@ -69,15 +93,19 @@ class PlainMonitor:
 
     def calls(self, window: int) -> bool:
         """Measure a window that has just ended, and say whether the rule is met."""
-        if window < self.champion.first_full:
+        if window < self.origin:
             return False
         due = (window + 1) % self.cadence == 0
-        if due or self.width > 1 or self.monitor.reads_labels:
+        whole = window >= self.first_full
+        if whole and (due or self.width > 1 or self.monitor.reads_labels):
             self.trailing.append(self.observe(window))
         if not due:
             return False
+        if not whole or self.plane.blind(window):
+            self.past.append((window, math.nan))
+            return False
         size, score = self.look()
-        if size < self.least:
+        if size < self.least * (1.0 - SLACK):
             score = math.nan
         end = (window + 1) * self.plane.window
         if not math.isnan(score):
@@ -89,14 +117,14 @@ class PlainMonitor:
     def _rule_met(self, window: int, size: float, score: float) -> bool:
         monitor, scenario = self.monitor, self.plane.scenario
         if monitor.rule == "staleness_cost":
-            since = max(window + 1 - self.cadence, self.champion.first_full)
+            since = max(window + 1 - self.cadence, self.first_full)
             requests = sum(self.plane.requests[since : window + 1])
             drop = 0.0 if math.isnan(score) else max(score, 0.0)
             self.lost += drop * requests * scenario.value_per_query_per_unit_accuracy
             return self.lost >= self.limit
         if monitor.rule == "adaptive":
             limit = self._adaptive_limit()
-            self.past.append(score)
+            self.past.append((window, score))
             return not math.isnan(score) and score > limit + SLACK
         if monitor.rule == "detector":
             values = self.read_answers() if monitor.reads_labels else [self.standardised(size, score)]
@@ -121,8 +149,9 @@ class PlainMonitor:
         now, trailing = len(self.past), max(round(limits.trailing / look), 1)
         groups: dict[int, list[float]] = {}
         for i in range(max(now - trailing, 0), now):
-            if not math.isnan(self.past[i]):
-                groups.setdefault(i % season, []).append(self.past[i])
+            _, score = self.past[i]
+            if not math.isnan(score):
+                groups.setdefault(i % season, []).append(score)
         alike = groups.get(now % season, [])
         freedom = sum(len(group) - 1 for group in groups.values())
         everything = [x for group in groups.values() for x in group]
@@ -154,6 +183,23 @@ class PlainMonitor:
         self.answers.clear()
         return values
 
+    def looked_at_since(self, window: int) -> float:
+        """Beginning of what a look at the end of a window rests on, days."""
+        return max(window + 1 - self.width, self.first_full) * self.plane.window
+
+    def looks(self, first: int, stop: int) -> list[int]:
+        """Windows at whose end it is due."""
+        return [window for window in range(first, stop) if (window + 1) % self.cadence == 0]
+
+    @property
+    def used_share(self) -> float:
+        """Share of the windows whose data it asks for."""
+        return min(self.width / self.cadence, 1.0)
+
+    def points(self, first: int, stop: int) -> float:
+        """Data points taken in."""
+        raise NotImplementedError
+
     def observe(self, window: int) -> Any:
         raise NotImplementedError
 
@@ -180,11 +226,11 @@ class LabelMonitor(PlainMonitor):
         self.slice_key = plane.world.key(f"slice_labels:{self.place}")
         self.measured = np.full(plane.scenario.windows, np.nan)
 
-    def reset(self, champion: PlainChampion) -> None:
-        super().reset(champion)
+    def start(self, first_full: int) -> None:
+        super().start(first_full)
         self.reference, self.reference_rows = math.nan, math.inf
         if self.monitor.reference == "validation":
-            self.reference, self.reference_rows = self._validated(champion)
+            self.reference, self.reference_rows = self._validated(self.champion)
 
     def _validated(self, champion: PlainChampion) -> tuple[float, float]:
         """What the holdout said, of a slice its own part of the holdout; the truth where there was none."""
@@ -214,13 +260,15 @@ class LabelMonitor(PlainMonitor):
         running = [sum(counts[:i]) * limit // arriving for i in range(len(counts) + 1)]
         return [after - before for before, after in pairwise(running)]
 
-    def observe(self, window: int) -> tuple[float, float]:
-        labels, correct = 0.0, 0.0
+    def observe(self, window: int) -> tuple[float, float, int]:
+        """Labels looked at, right answers among them, and the first window of the requests that they are for."""
+        labels, correct, oldest = 0.0, 0.0, window
         for (identity, asked, _), number in zip(
             self.plane.arriving[window], self.labels_of(window), strict=True
         ):
-            if asked < self.champion.first_full:
+            if asked < self.first_full or number == 0:
                 continue
+            oldest = min(oldest, asked)
             accuracy = self.plane.served[asked]
             chance = self.plane.quality.mean(accuracy) if self.place is None else accuracy[self.place]
             labels += number
@@ -230,10 +278,16 @@ class LabelMonitor(PlainMonitor):
                 correct += Noise(self.key, identity).binomial(number, chance)
         if self.monitor.reads_labels:
             self.answers.append((window, int(labels), int(correct)))
-        return labels, correct
+        return labels, correct, oldest
+
+    def looked_at_since(self, window: int) -> float:
+        return min(oldest for _, _, oldest in self.trailing) * self.plane.window
+
+    def points(self, first: int, stop: int) -> float:
+        return self.used_share * sum(sum(self.labels_of(window)) for window in range(first, stop))
 
     def look(self) -> tuple[float, float]:
-        labels, correct = (sum(column) for column in zip(*self.trailing, strict=True))
+        labels, correct, _ = (sum(column) for column in zip(*self.trailing, strict=True))
         if labels < self.least:
             return labels, math.nan
         measured = correct / labels
@@ -256,7 +310,7 @@ class LabelMonitor(PlainMonitor):
 
     def _chances(self, size: float) -> list[float]:
         """Of so few right answers and fewer: binomial, or hypergeometric where the reference is a sample too."""
-        labels, right = round(size), round(sum(correct for _, correct in self.trailing))
+        labels, right = round(size), round(sum(correct for _, correct, _ in self.trailing))
         if math.isinf(self.reference_rows):
             if self.reference in (0.0, 1.0):
                 certain = round(labels * self.reference)
@@ -296,7 +350,7 @@ class FeatureMonitor(PlainMonitor):
         self.edges = learn_edges(key, moment, rows, self.series, self.monitor.bins).tolist()
 
     def observe(self, window: int) -> tuple[int, list[list[float]]]:
-        rows = int(min(self.plane.requests[window], self.monitor.rows or 1000))
+        rows = self._rows(window)
         counts = []
         for number, (shift, edges) in enumerate(zip(self._shifts(window), self.edges, strict=True)):
             probabilities = bin_probabilities(shift, edges)
@@ -308,6 +362,15 @@ class FeatureMonitor(PlainMonitor):
             draw = noise.multinomial_normal if normal else noise.multinomial
             counts.append(draw(rows, probabilities))
         return rows, counts
+
+    def _rows(self, window: int) -> int:
+        if self.monitor.sampling_rate is not None:
+            return self.plane.carried_over(self.monitor.sampling_rate)[window]
+        return int(min(self.plane.requests[window], self.monitor.rows or 1000))
+
+    def points(self, first: int, stop: int) -> float:
+        rows = sum(self._rows(window) for window in range(first, stop))
+        return self.used_share * self.series * rows
 
     def look(self) -> tuple[float, float]:
         rows = sum(rows for rows, _ in self.trailing)
@@ -342,7 +405,11 @@ class FeatureMonitor(PlainMonitor):
         quality = self.plane.quality
         now, learned = quality._features(window), self.champion.version.data
         weights = quality.weights if len(now) > 1 else (1.0,)
-        shift = [sum(w * (now[s][j] - learned[s][j]) for s, w in enumerate(weights)) for j in self.columns]
+        names, broken = self.plane.scenario.feature_names, self.plane.incidents.feature_shift
+        shift = [
+            sum(w * (now[s][j] - learned[s][j]) for s, w in enumerate(weights)) + broken(names[j], window)
+            for j in self.columns
+        ]
         if not self.prediction:
             return shift
         importance = [self.plane.scenario.features[j].weight for j in self.columns]

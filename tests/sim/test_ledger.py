@@ -86,7 +86,7 @@ def test_entries_of_a_category_are_added_exactly():
 
 def test_an_unknown_category_is_an_error_that_lists_the_known_ones():
     with pytest.raises(
-        KeyError, match="unknown cost category 'stalenes', one of: staleness, retrain_compute"
+        KeyError, match="unknown cost category 'stalenes', one of: staleness, incident, retrain_compute"
     ):
         Ledger().post("stalenes", 1.0)
 

@@ -24,7 +24,6 @@ from sim.kernels.sampling import (
     binomial,
     binomial_at,
     binomial_once,
-    binomial_windows,
     feature_counts,
     gamma,
     learn_edges,
@@ -35,8 +34,6 @@ from sim.kernels.sampling import (
     normal_cdf,
     normal_cdf_table,
     normal_once,
-    poisson,
-    poisson_windows,
     stream,
     uniform_once,
 )
@@ -85,13 +82,6 @@ def binomial_hat(n, p):
     b = 1.15 + 2.53 * sd
     a = -0.0873 + 0.0248 * b + 0.01 * p
     return a, b, n * p + 0.5, (2.83 + 5.1 / b) * sd, 0.92 - 4.2 / b
-
-
-def poisson_hat(mean):
-    b = 0.931 + 2.53 * math.sqrt(mean)
-    a = -0.059 + 0.02483 * b
-    scale = 1.0075 * (1.1239 + 1.1328 / (b - 3.4))
-    return a, b, mean + 0.43, scale, 0.985 * (0.9277 - 3.6224 / (b - 2))
 
 
 class Twin:
@@ -160,25 +150,6 @@ class Twin:
                 if height <= log_binomial_ratio(n, p, k, math.floor((n + 1) * p)):
                     return k
 
-    def poisson(self, mean):
-        while mean < 10:
-            left, k, mass = self.uniform(), 0, math.exp(-mean)
-            while left > mass and k <= 110:
-                left -= mass
-                k += 1
-                mass *= mean / k
-            if k <= 110:
-                return k
-        a, b, centre, scale, inner = poisson_hat(mean)
-        while True:
-            u, v = self.uniform() - 0.5, self.uniform()
-            edge = 0.5 - abs(u)
-            k = math.floor((2 * a / edge + b) * u + centre)
-            if edge >= 0.07 and v <= inner:
-                return k
-            if k >= 0 and math.log(v * scale / (a / (edge * edge) + b)) <= log_poisson(mean, k):
-                return k
-
     def multinomial(self, n, probabilities):
         counts, left, mass = [], n, 1.0
         for p in probabilities[:-1]:
@@ -197,15 +168,6 @@ class Twin:
             total = math.floor(n * below + math.sqrt(n) * (at - below * walk[-1]) + 0.5)
             totals.append(min(max(total, totals[-1]), n))
         return [high - low for low, high in zip(totals, [*totals[1:], n], strict=True)]
-
-
-def log_poisson(mean, k):
-    return (
-        k * math.log(mean / (k + 1.0))
-        + (k + 1.0 - mean)
-        - 0.5 * math.log(2 * math.pi * (k + 1.0))
-        - stirling_correction(k)
-    )
 
 
 def log_binomial_ratio(n, p, k, mode):
@@ -433,15 +395,6 @@ def test_the_binomial_hat_covers_its_law():
         assert accepted[edge >= 0.07].min() >= hat[-1]
 
 
-def test_the_poisson_hat_covers_its_law():
-    for mean in (*np.linspace(10, 20, 101), *np.geomspace(20, 1e7, 100)):
-        hat = poisson_hat(mean)
-        _, edge, accepted = acceptance(hat, stats.poisson(mean).pmf)
-        assert accepted.max() <= 1
-        assert accepted[edge >= 0.07].min() >= hat[-1]
-        assert (accepted <= edge)[edge < 0.013].all()  # what the kernel rejects at once
-
-
 def test_the_slow_tests_use_the_right_law():
     """Acceptance just below the ratio of probabilities and rejection just above, with squeeze and without."""
     for n, p in BINOMIALS:
@@ -455,11 +408,6 @@ def test_the_slow_tests_use_the_right_law():
                 height = math.exp(exact + sign * 2 * (margin + 1e-11 * abs(exact)))
                 ratio = float(mode), float(n), p / (1 - p), n * p * (1 - p)
                 assert sampling._below_binomial_ratio(height, k, *ratio) is answer
-    for mean in (10.0, 33.3, 1e4, 1e7):
-        for k in np.rint(mean + math.sqrt(mean) * np.linspace(-3, 8, 50)):
-            assert log_poisson(mean, k) == pytest.approx(
-                stats.poisson.logpmf(k, mean), abs=1e-10 + 1e-14 * mean
-            )
 
 
 BINOMIAL_CASES = [
@@ -472,8 +420,8 @@ BINOMIAL_CASES = [
 @pytest.mark.parametrize(("n", "p"), BINOMIAL_CASES)
 def test_binomial_follows_its_law(n, p):
     size = 200_000
-    draws = np.empty(size, dtype=np.int64)
-    binomial_windows(KEY, n, np.full(size, n), np.full(size, p), draws)
+    draws = np.empty(size)
+    binomial_at(KEY, n + np.arange(size), np.full(size, n), np.full(size, p), draws)
     assert goodness_of_fit(draws, stats.binom(n, p)) > ERROR_RATE / len(BINOMIAL_CASES)
     assert draws.min() >= 0
     assert draws.max() <= n
@@ -490,37 +438,6 @@ def test_binomial_follows_its_law(n, p):
 def test_binomial_at_the_ends_is_certain_and_draws_nothing(n, p, value):
     state = np.uint64(stream(KEY, 0, 0))
     assert binomial(state, n, p) == (value, state)
-
-
-POISSON_CASES = [1e-9, 0.01, 0.6, 3.0, 9.99, 10.0, 12.5, 40.0, 1e3, 1e6, 1e9]
-
-
-@pytest.mark.parametrize("mean", POISSON_CASES)
-def test_poisson_follows_its_law(mean):
-    size = 200_000
-    draws = np.empty(size, dtype=np.int64)
-    poisson_windows(KEY, 17, np.full(size, mean), draws)
-    assert goodness_of_fit(draws, stats.poisson(mean)) > ERROR_RATE / len(POISSON_CASES)
-    if mean > 0.01:
-        assert abs(draws.mean() - mean) < 4.5 * math.sqrt(mean / size)
-
-
-def test_poisson_of_a_huge_mean_is_normal():
-    draws = np.empty(200_000, dtype=np.int64)
-    poisson_windows(KEY, 0, np.full(draws.size, 1e12), draws)
-    assert stats.kstest((draws - 1e12) / 1e6, "norm").pvalue > ERROR_RATE
-
-
-@pytest.mark.parametrize("mean", [0.3, 7.0, 10.0, 23.5, 1e6])
-def test_poisson_equals_its_twin(mean):
-    draws = np.empty(500, dtype=np.int64)
-    poisson_windows(KEY, 40, np.full(draws.size, mean), draws)
-    assert draws.tolist() == [Twin(KEY, 40 + i, 0).poisson(mean) for i in range(draws.size)]
-
-
-@pytest.mark.parametrize("mean", [0.0, -1.0, math.nan])
-def test_poisson_without_mean_is_zero(mean):
-    assert poisson(np.uint64(stream(KEY, 0, 0)), mean)[0] == 0
 
 
 @pytest.mark.parametrize("shape", [1.0, 1.5, 4.0, 100.0, 1e5])
@@ -639,14 +556,13 @@ def test_feature_counts_do_not_depend_on_the_block(method):
     assert fewer.tobytes() == whole[:, :2].tobytes()
 
 
-def test_windows_of_labels_and_traffic_do_not_depend_on_the_block():
+def test_counts_of_labels_do_not_depend_on_the_block():
     rng = np.random.default_rng(2)
-    n, p = rng.integers(0, 5000, 100), rng.random(100)
-    for draw, arguments in ((binomial_windows, (n, p)), (poisson_windows, (n * p,))):
-        whole, part = np.empty(100, dtype=np.int64), np.empty(63, dtype=np.int64)
-        draw(KEY, 0, *arguments, whole)
-        draw(KEY, 37, *(a[37:] for a in arguments), part)
-        assert part.tobytes() == whole[37:].tobytes()
+    identity, n, p = np.arange(100), rng.integers(0, 5000, 100), rng.random(100)
+    whole, part = np.empty(100), np.empty(63)
+    binomial_at(KEY, identity, n, p, whole)
+    binomial_at(KEY, identity[37:], n[37:], p[37:], part)
+    assert part.tobytes() == whole[37:].tobytes()
 
 
 def test_another_key_or_window_gives_other_counts():

@@ -1,0 +1,93 @@
+"""What only the whole scenario can tell of its signals and failures: that they fit each other."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from scenarios.names import check_known
+from scenarios.signals import Lift
+from scenarios.units import format_duration
+from scenarios.world import RecordedQuality
+
+if TYPE_CHECKING:
+    from scenarios.schema import Scenario
+
+_FITTING = {
+    "proportion": "expected add or factor",
+    "mean": "expected add or factor",
+    "throughput": "expected factor, from 0 to 1",
+    "freshness": "expected stall",
+    "lift": "it follows the proportion that it compares, give that one the effect",
+}
+MAX_ONSETS = 100_000
+"""Incidents of one failure mode."""
+
+
+def check_signals(scenario: Scenario) -> None:
+    """Raise ValueError, naming the place, for signals that do not fit each other."""
+    throughputs = [signal.name for signal in scenario.signals if signal.kind == "throughput"]
+    if len(throughputs) > 1:
+        raise ValueError(
+            f"signals: {' and '.join(throughputs)} are both throughput, and there is one traffic"
+        )
+    for number, signal in enumerate(scenario.signals):
+        if isinstance(signal, Lift):
+            proportions = tuple(item.name for item in scenario.signals if item.kind == "proportion")
+            check_known(f"signals[{number}].of", signal.of, proportions)
+            _check_lift(scenario, f"signals[{number}]", signal)
+
+
+def _check_lift(scenario: Scenario, place: str, lift: Lift) -> None:
+    if isinstance(scenario.quality, RecordedQuality):
+        raise ValueError(f"{place}: a lift needs a quality with an initial accuracy, not a recorded one")
+    initial = math.fsum(
+        weight * (scenario.quality.initial_accuracy if own is None else own)
+        for weight, own in zip(scenario.slice_weights, _slice_accuracies(scenario), strict=True)
+    )
+    if lift.baseline_accuracy >= initial:
+        raise ValueError(
+            f"{place}.baseline_accuracy: must be below the initial accuracy ({initial:g}), or the model adds "
+            "nothing"
+        )
+    of: Any = scenario.signal(lift.of)
+    share = of.base + of.per_accuracy_lost * (initial - lift.baseline_accuracy)
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(
+            f"{place}.baseline_accuracy: with it {lift.of} would be {share:.3g} of the holdout group's requests, "
+            "expected a share between 0 and 1"
+        )
+    if of.per_accuracy_lost == 0.0:
+        raise ValueError(f"{place}.of: {lift.of} does not depend on the model, give it per_accuracy_lost")
+
+
+def _slice_accuracies(scenario: Scenario) -> list[float | None]:
+    """Initial accuracy of each slice where it differs from the model's."""
+    given = [item.initial_accuracy for item in scenario.slices]
+    return given + [None] * (len(scenario.slice_names) - len(given))
+
+
+def check_failures(scenario: Scenario) -> None:
+    """Raise ValueError, naming the place, for a failure that moves what is not there."""
+    slices = tuple(item.name for item in scenario.slices)
+    signals = tuple(signal.name for signal in scenario.signals)
+    for number, failure in enumerate(scenario.failures):
+        place = f"failures[{number}]"
+        check_known(f"{place}.slice", failure.slice, slices)
+        check_known(f"{place}.feature_shift", list(failure.feature_shift), scenario.feature_names)
+        for index, effect in enumerate(failure.effects):
+            check_known(f"{place}.effects[{index}].signal", effect.signal, signals)
+            kind = scenario.signal(effect.signal).kind
+            if not effect.fits(kind):
+                raise ValueError(
+                    f"{place}.effects[{index}]: does not fit {effect.signal}, a {kind} signal: {_FITTING[kind]}"
+                )
+        if failure.rate is not None and failure.rate * scenario.horizon > MAX_ONSETS:
+            many = failure.rate * scenario.horizon
+            raise ValueError(f"{place}.rate: gives {many:.3g} incidents, expected at most {MAX_ONSETS:,}")
+        late = [onset for onset in failure.onsets or () if onset >= scenario.horizon]
+        if late:
+            raise ValueError(
+                f"{place}.onsets: {format_duration(late[0])} is not before the horizon, "
+                f"{format_duration(scenario.horizon)}"
+            )

@@ -1,0 +1,259 @@
+"""Incidents: failures that have begun, what they do while they last, and who could see them.
+
+Onsets belong to the world: every policy and every plan of monitoring meets the same ones. Ends do not: an incident is
+repaired, or heals, or lasts to the horizon. Levels are means over a window, so that a part of a window counts as
+that part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios.failures import Failure
+from scenarios.monitoring import Monitor
+from scenarios.schema import Scenario
+from sim.durations import draw
+
+Array = NDArray[np.float64]
+TIME_SLACK = 1e-9
+"""Days, or windows, that are rounding only."""
+
+
+@dataclass(frozen=True)
+class Onset:
+    """A failure begins."""
+
+    failure: Failure
+    time: float
+    """Days."""
+    heals: float
+    """Days; infinity when somebody must repair it."""
+
+
+@dataclass
+class Incident:
+    """What came of an onset in one run; moments in days, None for what has not happened."""
+
+    onset: Onset
+    end: float
+    detected: float | None = None
+    """First alarm of a monitor that can see it."""
+    by: str = ""
+    """That monitor."""
+    acted: float | None = None
+    """Somebody took it up."""
+    repaired: float | None = None
+
+    @property
+    def failure(self) -> Failure:
+        """Its failure mode."""
+        return self.onset.failure
+
+    def active(self, time: float) -> bool:
+        """Whether it has begun by `time` and not ended before."""
+        return self.onset.time < time - TIME_SLACK and time <= self.end + TIME_SLACK
+
+    def loss(self, scenario: Scenario, worth: Array, accuracy: Array) -> float:
+        """Money it has cost: accuracy that it took, requests that it lost (were it alone), and its own price.
+
+        worth: (windows,) money per unit of accuracy; accuracy: (windows,) of what was served.
+        """
+        window = scenario.window
+        first = int(self.onset.time / window)
+        stop = min(math.ceil(self.end / window), scenario.windows)
+        level = self.mean_level(_edges(first, stop, window))
+        weights = dict(zip(scenario.slice_names, scenario.slice_weights, strict=True))
+        share = 1.0 if self.failure.slice is None else weights[self.failure.slice]
+        taken = (
+            self.failure.accuracy_drop * share + _lost_share(scenario, self.failure) * accuracy[first:stop]
+        )
+        return float((taken * worth[first:stop]) @ level) + self.failure.cost
+
+    def mean_level(self, edges: Array) -> Array:
+        """Its size, 0 to 1, as mean over each stretch between neighbouring `edges` (n + 1,) days."""
+        total = self._area(np.minimum(edges, self.end))
+        return np.clip(
+            np.diff(total) / np.diff(edges), 0.0, 1.0
+        )  # a level of 1 + 2e-16 would lose more than all
+
+    def _area(self, times: Array) -> Array:
+        """Integral of its size up to each moment, were it not to end."""
+        age = np.maximum(times - self.onset.time, 0.0)
+        ramp = self.failure.ramp
+        if ramp == 0.0:
+            return age
+        return np.where(age < ramp, age * age / (2.0 * ramp), age - 0.5 * ramp)
+
+
+def onsets_of(scenario: Scenario, stream: Callable[[str], np.random.Generator]) -> list[Onset]:
+    """Onsets of one world, in the order of time."""
+    found = []
+    for failure in scenario.failures:
+        rng = stream(f"failure:{failure.name}")
+        if failure.onsets is not None:
+            times = np.sort(np.asarray(failure.onsets, dtype=np.float64))
+        else:
+            assert failure.rate is not None  # the schema asks for one of the two
+            times = np.sort(rng.random(rng.poisson(failure.rate * scenario.horizon))) * scenario.horizon
+        for time in times.tolist():
+            lasts = math.inf if failure.lasts is None else draw(failure.lasts, rng.random)
+            found.append(Onset(failure, time, time + lasts))
+    return sorted(found, key=lambda onset: onset.time)
+
+
+class Incidents:
+    """All incidents of one run, and what those that overlap a stretch of windows do together."""
+
+    def __init__(self, scenario: Scenario, onsets: list[Onset]) -> None:
+        self.scenario = scenario
+        self.all = [Incident(onset, min(onset.heals, scenario.horizon)) for onset in onsets]
+
+    def active(self, time: float) -> list[Incident]:
+        """Incidents that have begun and not ended."""
+        return [incident for incident in self.all if incident.active(time)]
+
+    def visible(self, monitor: Monitor, time: float) -> list[Incident]:
+        """Active incidents that move what a monitor looks at."""
+        return [i for i in self.active(time) if sees(self.scenario, monitor, i.failure)]
+
+    def moved(self, monitor: Monitor, since: float, until: float) -> bool:
+        """Whether an incident moved what a monitor looks at between two moments (days)."""
+        return any(
+            incident.onset.time < until - TIME_SLACK and incident.end > since + TIME_SLACK
+            for incident in self.all
+            if sees(self.scenario, monitor, incident.failure)
+        )
+
+    def repair(self, incident: Incident, time: float) -> None:
+        """End an incident."""
+        incident.repaired = incident.end = time
+
+    def drop(self, first: int, stop: int) -> Array | None:
+        """Accuracy taken from each slice in windows first..stop-1, (slices, windows); None where nothing is."""
+        taken = None
+        for incident, level in self._levels(first, stop):
+            failure = incident.failure
+            if failure.accuracy_drop == 0.0:
+                continue
+            if taken is None:
+                taken = np.zeros((len(self.scenario.slice_names), stop - first))
+            rows = slice(None) if failure.slice is None else [self.scenario.slice_names.index(failure.slice)]
+            taken[rows] += failure.accuracy_drop * level
+        return taken
+
+    def served(self, first: int, stop: int) -> Array | None:
+        """Share of the requests that is served at all, (windows,); None where all are.
+
+        Signals count the requests that are served. Rows for distributions and labels are not reduced: they are
+        samples, and lost requests leave enough of them.
+        """
+        share = None
+        names = _throughputs(self.scenario)
+        for incident, level in self._levels(first, stop):
+            for effect in incident.failure.effects:
+                if effect.signal in names and effect.factor is not None:
+                    share = np.ones(stop - first) if share is None else share
+                    share *= 1.0 + (effect.factor - 1.0) * level
+        return share
+
+    def move(self, signal: str, first: int, stop: int, value: Array) -> None:
+        """Apply the effects on a signal to its value (windows,), in place: factors first, then what is added."""
+        added = np.zeros(len(value))
+        for incident, level in self._levels(first, stop):
+            for effect in incident.failure.effects:
+                if effect.signal != signal:
+                    continue
+                if effect.factor is not None:
+                    value *= 1.0 + (effect.factor - 1.0) * level
+                if effect.add is not None:
+                    added += effect.add * level
+        value += added
+
+    def feature_shift(self, first: int, stop: int, names: list[str]) -> Array | None:
+        """Shift of features as monitors see them, all slices together, (windows, features); None without one."""
+        shift = None
+        weights = dict(zip(self.scenario.slice_names, self.scenario.slice_weights, strict=True))
+        for incident, level in self._levels(first, stop):
+            failure = incident.failure
+            sizes = np.array([failure.feature_shift.get(name, 0.0) for name in names])
+            if not sizes.any():
+                continue
+            share = 1.0 if failure.slice is None else weights[failure.slice]
+            shift = np.zeros((stop - first, len(names))) if shift is None else shift
+            shift += share * level[:, None] * sizes
+        return shift
+
+    def stalled(self, signal: str, times: Array) -> Array:
+        """How much older than usual the data of a freshness signal are at each moment, days; times: (n,) days."""
+        oldest = np.zeros(len(times))
+        for incident in self.all:
+            for effect in incident.failure.effects:
+                if effect.signal == signal and effect.stall is not None:
+                    age = np.minimum(times - incident.onset.time, effect.stall)
+                    oldest = np.maximum(oldest, np.where(times <= incident.end + TIME_SLACK, age, 0.0))
+        return oldest
+
+    def _levels(self, first: int, stop: int) -> Iterator[tuple[Incident, Array]]:
+        """Incidents that overlap windows first..stop-1, with their size in each."""
+        window = self.scenario.window
+        for incident in self.all:
+            if incident.onset.time < stop * window and incident.end > first * window:
+                yield incident, incident.mean_level(_edges(first, stop, window))
+
+
+def sees(scenario: Scenario, monitor: Monitor, failure: Failure) -> bool:
+    """Whether a failure moves what a monitor looks at; whether it moves it enough is for the noise to say.
+
+    >>> import scenarios
+    >>> effects = [{"signal": "age", "stall": "18h"}]
+    >>> system = scenarios.load("rotting_asset", signals=[{"name": "age", "kind": "freshness", "age": "4min"}],
+    ...     failures=[{"name": "lag", "rate": "4/y", "accuracy_drop": 0.09, "effects": effects}],
+    ...     monitors=[{"metric": "signal", "signal": "age", "deadline": "15min"}])
+    >>> sees(system, system.monitors[0], system.failures[0])
+    True
+    """
+    harms = failure.accuracy_drop > 0.0
+    if monitor.metric == "truth":
+        return True
+    if monitor.metric == "accuracy":
+        return harms
+    if monitor.metric == "slice_accuracy":
+        return harms and failure.slice in (None, monitor.slice)
+    if monitor.signal is not None:
+        return _moves(scenario, monitor.signal, failure, harms)
+    names = scenario.feature_names if monitor.features == "all" else monitor.features
+    moved = {name for name, size in failure.feature_shift.items() if size != 0.0}
+    if monitor.metric == "prediction_distribution_shift":
+        moved &= {feature.name for feature in scenario.features if feature.weight > 0.0}
+    return not moved.isdisjoint(names)
+
+
+def _edges(first: int, stop: int, window: float) -> Array:
+    return np.asarray(np.arange(first, stop + 1) * window, dtype=np.float64)
+
+
+def _throughputs(scenario: Scenario) -> set[str]:
+    """Names of the signals of the requests served: there is one traffic, whatever it is called."""
+    return {signal.name for signal in scenario.signals if signal.kind == "throughput"}
+
+
+def _lost_share(scenario: Scenario, failure: Failure) -> float:
+    """Share of the requests that a failure loses."""
+    names = _throughputs(scenario)
+    return sum(1.0 - (effect.factor or 0.0) for effect in failure.effects if effect.signal in names)
+
+
+def _moves(scenario: Scenario, name: str, failure: Failure, harms: bool) -> bool:
+    signal = scenario.signal(name)
+    if signal.kind == "lift":  # what is added to both groups cancels out
+        scaled = any(e.signal == signal.of and e.factor not in (None, 1.0) for e in failure.effects)
+        return harms or scaled
+    alike = {name} if signal.kind != "throughput" else _throughputs(scenario)
+    if any(effect.signal in alike and effect.moves for effect in failure.effects):
+        return True
+    return harms and signal.kind in ("proportion", "mean") and signal.per_accuracy_lost != 0.0

@@ -11,15 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.comparison import Comparison, compare
+    from analysis.detection_delay import DetectionDelays, detection_delays
+    from analysis.monitoring_budget import BudgetFound, budget
+    from analysis.operating_curves import OperatingCurve, operating_curve
     from analysis.run_quality import monitor_quality
     from analysis.shifted_columns import TableDrift, table_drift
+    from analysis.traffic_delay import TrafficDelays, traffic_delays
 
 _HOME = {
+    "BudgetFound": "analysis.monitoring_budget",
     "Comparison": "analysis.comparison",
+    "DetectionDelays": "analysis.detection_delay",
+    "OperatingCurve": "analysis.operating_curves",
     "TableDrift": "analysis.shifted_columns",
+    "TrafficDelays": "analysis.traffic_delay",
+    "budget": "analysis.monitoring_budget",
     "compare": "analysis.comparison",
+    "detection_delays": "analysis.detection_delay",
     "monitor_quality": "analysis.run_quality",
+    "operating_curve": "analysis.operating_curves",
     "table_drift": "analysis.shifted_columns",
+    "traffic_delays": "analysis.traffic_delay",
 }
 _MODULES = (
     "backtest",
@@ -34,20 +46,28 @@ _MODULES = (
 )
 
 __all__ = [
+    "BudgetFound",
     "Comparison",
+    "DetectionDelays",
+    "OperatingCurve",
     "TableDrift",
+    "TrafficDelays",
     "backtest",
+    "budget",
     "compare",
     "detection",
+    "detection_delays",
     "detection_quality",
     "economics",
     "monitor_quality",
+    "operating_curve",
     "plots",
     "run_lengths",
     "selection",
     "staleness_control",
     "statistics",
     "table_drift",
+    "traffic_delays",
 ]
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from analysis import cli_decisions, cli_sweep
+from analysis import cli_budget, cli_decisions, cli_delays, cli_sweep
 from analysis.command_line import (
     Json,
     Out,
@@ -279,7 +279,7 @@ def worked_figures(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-for commands in (cli_sweep, cli_decisions):
+for commands in (cli_sweep, cli_decisions, cli_budget, cli_delays):
     commands.register(app)
 
 if __name__ == "__main__":

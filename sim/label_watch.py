@@ -37,6 +37,9 @@ class LabelWatch(Watch):
             self.count = self._slice_labels(world)
         if monitor.rows is not None:
             self.count = _at_most(monitor.rows, self.count, batches.first)
+        arrival = np.repeat(np.arange(self.windows), np.diff(batches.first))
+        self.bought = np.where(self.in_use()[arrival], self.count, 0.0)
+        """(batches,) labels that enter a score, which are paid for."""
         self.labels = np.zeros(self.windows + 1)
         self.correct = np.zeros(self.windows + 1)
         self.measured = np.full(self.windows, np.nan)
@@ -91,7 +94,7 @@ class LabelWatch(Watch):
     def points(self, first: int, stop: int) -> float:
         """One of each label that arrives and is looked at."""
         batches = self.world.labels
-        return self.used_share * float(self.count[batches.first[first] : batches.first[stop]].sum())
+        return float(self.bought[batches.first[first] : batches.first[stop]].sum())
 
     def p_values(self, looks: NDArray[np.int64]) -> Array:
         """Chance of so few right answers, as Fisher's exact test of them against the reference."""

@@ -52,9 +52,9 @@ def labels_used(watches: list[Watch]) -> float:
     for watch in watches:
         if isinstance(watch, LabelWatch):
             if watch.slice is None:
-                overall = np.maximum(overall, watch.count)
+                overall = np.maximum(overall, watch.bought)
             else:
-                slices[watch.slice] = np.maximum(slices.get(watch.slice, np.zeros(1)), watch.count)
+                slices[watch.slice] = np.maximum(slices.get(watch.slice, np.zeros(1)), watch.bought)
     return float(np.maximum(overall, sum(slices.values(), np.zeros(1))).sum())
 
 

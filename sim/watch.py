@@ -173,6 +173,11 @@ class Watch:
         """Whether what is watched says something about the model's accuracy."""
         return True
 
+    def in_use(self) -> NDArray[np.bool_]:
+        """Windows whose rows or labels enter a score, (windows,)."""
+        until_look = (-(np.arange(self.windows) + 1)) % self.cadence
+        return np.asarray(until_look < self.width)
+
     @property
     def used_share(self) -> float:
         """Share of the windows whose rows enter a score: a short window at a long cadence leaves some out."""

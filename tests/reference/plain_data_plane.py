@@ -166,7 +166,11 @@ class PlainDataPlane:
     def _labels_bought(self, window: int) -> int:
         """Labels that any monitor looked at; a label that two of them looked at is bought once."""
         total = 0
-        watches = [(m.place, m.labels_of(window)) for m in self.watches if isinstance(m, LabelMonitor)]
+        watches = [
+            (m.place, m.labels_of(window))
+            for m in self.watches
+            if isinstance(m, LabelMonitor) and m.uses(window)
+        ]
         for number in range(len(self.arriving[window])):
             seen: dict[int | None, int] = {}
             for place, counts in watches:

@@ -64,6 +64,11 @@ class PlainMonitor:
     def _usual_cadence(self) -> float:
         return 1.0 if self.monitor.needs_labels else self.plane.window
 
+    def uses(self, window: int) -> bool:
+        """Whether the next look still remembers what came in during a window."""
+        look = math.ceil((window + 1) / self.cadence) * self.cadence
+        return look - (window + 1) < self.width
+
     def reset(self, champion: PlainChampion) -> None:
         """A new champion: nothing of what came in before says anything about it."""
         self.champion, self.origin = champion, champion.first_full
@@ -284,7 +289,7 @@ class LabelMonitor(PlainMonitor):
         return min(oldest for _, _, oldest in self.trailing) * self.plane.window
 
     def points(self, first: int, stop: int) -> float:
-        return self.used_share * sum(sum(self.labels_of(window)) for window in range(first, stop))
+        return float(sum(sum(self.labels_of(window)) for window in range(first, stop) if self.uses(window)))
 
     def look(self) -> tuple[float, float]:
         labels, correct, _ = (sum(column) for column in zip(*self.trailing, strict=True))

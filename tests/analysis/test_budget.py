@@ -83,6 +83,7 @@ def test_the_search_finds_what_the_full_factorial_finds(searched: BudgetFound, w
         np.testing.assert_array_equal(searched.runs.values[plan], whole.runs.values[plan])
 
 
+@pytest.mark.slow
 def test_from_eighteen_plans_on_a_third_of_the_runs_is_not_exceeded() -> None:
     found = budget(layers(), replications=6, workers=1)
     document = found.to_dict()["search"]

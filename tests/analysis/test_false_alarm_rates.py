@@ -187,6 +187,7 @@ def acted(threshold: float, strength: float, rate: str = "1/d") -> tuple[int, in
     )
 
 
+@pytest.mark.slow
 def test_the_chance_that_a_page_is_acted_on_falls_with_false_pages() -> None:
     shares = {threshold: acted(threshold, 0.8) for threshold in (0.4, 0.12, 0.08)}
     false = [share for _, _, share in shares.values()]
@@ -208,6 +209,7 @@ def test_without_fatigue_every_page_is_acted_on() -> None:
 # ---------------------------------------------------------------- seasons
 
 
+@pytest.mark.slow
 def test_limits_with_a_weekly_season_err_less_than_a_fixed_one_at_equal_delay() -> None:
     # Half of the requests are lost: on a weekday what is left is what a usual weekend has.
     rng = np.random.default_rng(5)

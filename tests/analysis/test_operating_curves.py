@@ -80,6 +80,7 @@ def test_a_higher_threshold_errs_less_and_sees_later(cadences: OperatingCurve) -
     assert falls(-line["mean_detected_days"])
 
 
+@pytest.mark.slow
 def test_more_rows_cost_more_and_err_less_at_the_same_threshold() -> None:
     table = curve("latency", thresholds=[0.12], rows=[100, 400, 1600]).table()
     assert table["rows"].tolist() == [100, 400, 1600]

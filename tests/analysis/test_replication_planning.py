@@ -78,7 +78,9 @@ def test_pilot_without_noise_needs_nothing_more():
     assert plan_replications([5.0, 5.0], half_width=1e-9).additional == 0
 
 
-@pytest.mark.parametrize("law", [stats.norm(10.0, 3.0), stats.gamma(2.0, scale=5.0)])
+@pytest.mark.parametrize(
+    "law", [pytest.param(stats.norm(10.0, 3.0), marks=pytest.mark.slow), stats.gamma(2.0, scale=5.0)]
+)
 def test_stopped_runs_cover_their_mean(law):
     """+-10 % from 20 replications on: 93 to 97 % of 1000 runs at a nominal 95 % (standard error 0.7 %)."""
     covered, numbers = 0, []

@@ -141,7 +141,15 @@ def test_ewma_without_memory_is_a_shewhart_chart_and_so_is_a_cusum_without_memor
     assert one_sided == pytest.approx(2 * rl.shewhart_run_length(3.2), rel=1e-9)
 
 
-@pytest.mark.parametrize(("in_control", "shift"), [(465, 1.0), (168, 1.0), (2190, 0.5), (8760, 2.0)])
+@pytest.mark.parametrize(
+    ("in_control", "shift"),
+    [
+        (465, 1.0),
+        pytest.param(168, 1.0, marks=pytest.mark.slow),
+        pytest.param(2190, 0.5, marks=pytest.mark.slow),
+        (8760, 2.0),
+    ],
+)
 def test_designs_have_the_wanted_run_length_and_the_best_memory(in_control, shift):
     cusum = rl.design_cusum(in_control, shift)
     assert (cusum.k, rl.cusum_run_length(cusum.k, cusum.h)) == (

@@ -137,6 +137,7 @@ def test_a_box_of_losses_is_found_with_its_inputs() -> None:
     assert found.box.density == pytest.approx(lost[found.box.inside(x)].mean())
 
 
+@pytest.mark.slow
 def test_losses_of_a_coin_have_no_region_mostly() -> None:
     inputs = [Input(VariedField(f"x{i}", None, whole=False), "uniform", 0.0, 1.0) for i in range(3)]
     rng = np.random.default_rng(11)

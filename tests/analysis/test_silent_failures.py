@@ -56,6 +56,7 @@ def test_an_onset_at_a_random_moment_costs_half_of_that(cadence):
     assert stats.kstest(found / closed_form(cadence), "uniform").pvalue > 0.01
 
 
+@pytest.mark.slow
 def test_four_incidents_a_year_save_the_source_s_figure_at_worst_and_half_of_it_on_average():
     worst = 4 * (closed_form("28d") - closed_form("1d"))
     assert round(worst) == 739_726

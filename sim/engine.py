@@ -289,8 +289,11 @@ class Run:
         self.ledger.post("staleness", math.fsum(worth * (scenario.loss_reference - unharmed)))
         served = self.incidents.served(0, scenario.windows)
         if self.incidents.all:
-            unserved = 0.0 if served is None else accuracy * (1.0 - served)
+            unserved = np.zeros_like(worth) if served is None else accuracy * (1.0 - served)
             self.ledger.post("incident", math.fsum(worth * (unharmed - accuracy + unserved)))
+            losses = self.incidents.losses(worth, unharmed - accuracy, unserved)
+            for incident, loss in zip(self.incidents.all, losses, strict=True):
+                incident.loss = loss
         post_rest(self)
         for lift in lifts_of(self.plane.watches):
             forgone = lift.holdout * (accuracy - lift.baseline_accuracy)

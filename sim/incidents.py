@@ -1,15 +1,18 @@
 """Incidents: failures that have begun, what they do while they last, and who could see them.
 
 Onsets belong to the world: every policy and every plan of monitoring meets the same ones. Ends do not: an incident is
-repaired, or heals, or lasts to the horizon. Levels are means over a window, so that a part of a window counts as
-that part.
+repaired, or heals, or lasts to the horizon. What is broken cannot break again: of the incidents of one failure mode
+that are there together only the oldest does something. Levels are means over a window, so that a part of a window
+counts as that part.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +38,14 @@ class Onset:
     """Days; infinity when somebody must repair it."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Incident:
     """What came of an onset in one run; moments in days, None for what has not happened."""
 
     onset: Onset
     end: float
+    leads: float = field(init=False)
+    """Days; from then on no older incident of its mode is there."""
     detected: float | None = None
     """First alarm of a monitor that can see it."""
     by: str = ""
@@ -48,6 +53,11 @@ class Incident:
     acted: float | None = None
     """Somebody took it up."""
     repaired: float | None = None
+    loss: float = 0.0
+    """Money it has cost, known when the run is over."""
+
+    def __post_init__(self) -> None:
+        self.leads = self.onset.time
 
     @property
     def failure(self) -> Failure:
@@ -58,25 +68,11 @@ class Incident:
         """Whether it has begun by `time` and not ended before."""
         return self.onset.time < time - TIME_SLACK and time <= self.end + TIME_SLACK
 
-    def loss(self, scenario: Scenario, worth: Array, accuracy: Array) -> float:
-        """Money it has cost: accuracy that it took, requests that it lost (were it alone), and its own price.
-
-        worth: (windows,) money per unit of accuracy; accuracy: (windows,) of what was served.
-        """
-        window = scenario.window
-        first = int(self.onset.time / window)
-        stop = min(math.ceil(self.end / window), scenario.windows)
-        level = self.mean_level(_edges(first, stop, window))
-        weights = dict(zip(scenario.slice_names, scenario.slice_weights, strict=True))
-        share = 1.0 if self.failure.slice is None else weights[self.failure.slice]
-        taken = (
-            self.failure.accuracy_drop * share + _lost_share(scenario, self.failure) * accuracy[first:stop]
-        )
-        return float((taken * worth[first:stop]) @ level) + self.failure.cost
-
     def mean_level(self, edges: Array) -> Array:
-        """Its size, 0 to 1, as mean over each stretch between neighbouring `edges` (n + 1,) days."""
-        total = self._area(np.minimum(edges, self.end))
+        """What it does, 0 to 1 of its full size, as mean over each stretch between neighbouring `edges` (n + 1,)."""
+        if self.leads >= self.end:
+            return np.zeros(len(edges) - 1)
+        total = self._area(np.clip(edges, self.leads, self.end))
         return np.clip(
             np.diff(total) / np.diff(edges), 0.0, 1.0
         )  # a level of 1 + 2e-16 would lose more than all
@@ -112,6 +108,11 @@ class Incidents:
     def __init__(self, scenario: Scenario, onsets: list[Onset]) -> None:
         self.scenario = scenario
         self.all = [Incident(onset, min(onset.heals, scenario.horizon)) for onset in onsets]
+        self._modes: dict[str, list[Incident]] = defaultdict(list)
+        for incident in self.all:
+            self._modes[incident.failure.name].append(incident)
+        for mode in self._modes.values():
+            _line_up(mode, 0)
 
     def active(self, time: float) -> list[Incident]:
         """Incidents that have begun and not ended."""
@@ -132,12 +133,13 @@ class Incidents:
     def repair(self, incident: Incident, time: float) -> None:
         """End an incident."""
         incident.repaired = incident.end = time
+        mode = self._modes[incident.failure.name]
+        _line_up(mode, mode.index(incident))
 
     def drop(self, first: int, stop: int) -> Array | None:
         """Accuracy taken from each slice in windows first..stop-1, (slices, windows); None where nothing is."""
         taken = None
-        for incident, level in self._levels(first, stop):
-            failure = incident.failure
+        for failure, level in self._levels(first, stop):
             if failure.accuracy_drop == 0.0:
                 continue
             if taken is None:
@@ -154,8 +156,8 @@ class Incidents:
         """
         share = None
         names = _throughputs(self.scenario)
-        for incident, level in self._levels(first, stop):
-            for effect in incident.failure.effects:
+        for failure, level in self._levels(first, stop):
+            for effect in failure.effects:
                 if effect.signal in names and effect.factor is not None:
                     share = np.ones(stop - first) if share is None else share
                     share *= 1.0 + (effect.factor - 1.0) * level
@@ -164,8 +166,8 @@ class Incidents:
     def move(self, signal: str, first: int, stop: int, value: Array) -> None:
         """Apply the effects on a signal to its value (windows,), in place: factors first, then what is added."""
         added = np.zeros(len(value))
-        for incident, level in self._levels(first, stop):
-            for effect in incident.failure.effects:
+        for failure, level in self._levels(first, stop):
+            for effect in failure.effects:
                 if effect.signal != signal:
                     continue
                 if effect.factor is not None:
@@ -178,8 +180,7 @@ class Incidents:
         """Shift of features as monitors see them, all slices together, (windows, features); None without one."""
         shift = None
         weights = dict(zip(self.scenario.slice_names, self.scenario.slice_weights, strict=True))
-        for incident, level in self._levels(first, stop):
-            failure = incident.failure
+        for failure, level in self._levels(first, stop):
             sizes = np.array([failure.feature_shift.get(name, 0.0) for name in names])
             if not sizes.any():
                 continue
@@ -198,12 +199,62 @@ class Incidents:
                     oldest = np.maximum(oldest, np.where(times <= incident.end + TIME_SLACK, age, 0.0))
         return oldest
 
-    def _levels(self, first: int, stop: int) -> Iterator[tuple[Incident, Array]]:
-        """Incidents that overlap windows first..stop-1, with their size in each."""
-        window = self.scenario.window
+    def losses(self, worth: Array, taken: Array, unserved: Array) -> list[float]:
+        """Money that each incident has cost, in the order of `all`; together it is what all of them have cost.
+
+        worth: (windows,) money per unit of accuracy; taken, unserved: (windows,) accuracy that all incidents took, and
+        what the requests that they lost would have had. Each bears its share of what a window lost, and its own price.
+        """
+        drops, losts = np.zeros(len(worth)), np.zeros(len(worth))
+        levels = []
         for incident in self.all:
-            if incident.onset.time < stop * window and incident.end > first * window:
-                yield incident, incident.mean_level(_edges(first, stop, window))
+            first, stop = self._windows(incident)
+            level = incident.mean_level(_edges(first, stop, self.scenario.window))
+            levels.append((slice(first, stop), level))
+            drops[first:stop] += self._dropped(incident.failure) * level
+            losts[first:stop] += _lost_share(self.scenario, incident.failure) * level
+        by_drop = worth * np.divide(taken, drops, out=np.zeros_like(drops), where=drops > 0.0)
+        by_lost = worth * np.divide(unserved, losts, out=np.zeros_like(losts), where=losts > 0.0)
+        return [
+            float(level @ by_drop[span]) * self._dropped(incident.failure)
+            + float(level @ by_lost[span]) * _lost_share(self.scenario, incident.failure)
+            + incident.failure.cost
+            for incident, (span, level) in zip(self.all, levels, strict=True)
+        ]
+
+    def _dropped(self, failure: Failure) -> float:
+        """Accuracy that a failure takes from the mean over all slices, before any of them is at 0."""
+        if failure.slice is None:
+            return failure.accuracy_drop
+        place = self.scenario.slice_names.index(failure.slice)
+        return failure.accuracy_drop * self.scenario.slice_weights[place]
+
+    def _windows(self, incident: Incident) -> tuple[int, int]:
+        """The windows that it touches, first and last exclusive."""
+        window = self.scenario.window
+        return int(incident.onset.time / window), min(math.ceil(incident.end / window), self.scenario.windows)
+
+    def _levels(self, first: int, stop: int) -> Iterator[tuple[Failure, Array]]:
+        """Failure modes at work in windows first..stop-1, with their size in each."""
+        window = self.scenario.window
+        edges = _edges(first, stop, window)
+        for mode in self._modes.values():
+            here = [i for i in mode if i.leads < stop * window and i.end > max(first * window, i.leads)]
+            if here:
+                level = here[0].mean_level(edges)
+                for incident in here[1:]:
+                    level += incident.mean_level(edges)
+                yield here[0].failure, np.minimum(level, 1.0)
+
+
+def _line_up(mode: Sequence[Incident], place: int) -> None:
+    """Let those after a place lead from the end of all before them, up to one that waits as long as it did before."""
+    reached = max(mode[place].leads, mode[place].end)
+    for incident in islice(mode, place + 1, None):
+        leads = max(incident.onset.time, reached)
+        if leads == incident.leads > incident.onset.time:
+            return
+        incident.leads, reached = leads, max(reached, incident.end)
 
 
 def sees(scenario: Scenario, monitor: Monitor, failure: Failure) -> bool:

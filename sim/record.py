@@ -132,25 +132,22 @@ class Result:
     def incidents(self) -> pd.DataFrame:
         """One row an incident: failure, onset, detection (by which monitor), when taken up, repaired and ended, loss.
 
-        Moments in days, NaN for what never happened; loss: money through the accuracy and the requests that it took,
-        and its own price.
+        Moments in days, NaN for what never happened; loss: its share of the money lost on accuracy and requests while
+        it was there, and its own price. They add up to the category incident of the ledger.
         """
-        scenario = self.scenario
-        worth = self.requests * scenario.value_per_query_per_unit_accuracy
-        rows = []
-        for incident in self.raw_incidents:
-            rows.append(
-                {
-                    "failure": incident.failure.name,
-                    "onset_days": incident.onset.time,
-                    "detected_days": _or_nan(incident.detected),
-                    "by": incident.by,
-                    "acted_days": _or_nan(incident.acted),
-                    "repaired_days": _or_nan(incident.repaired),
-                    "end_days": incident.end,
-                    "loss": incident.loss(scenario, worth, self._mean_accuracy),
-                }
-            )
+        rows = [
+            {
+                "failure": incident.failure.name,
+                "onset_days": incident.onset.time,
+                "detected_days": _or_nan(incident.detected),
+                "by": incident.by,
+                "acted_days": _or_nan(incident.acted),
+                "repaired_days": _or_nan(incident.repaired),
+                "end_days": incident.end,
+                "loss": incident.loss,
+            }
+            for incident in self.raw_incidents
+        ]
         columns = [
             "failure",
             "onset_days",

@@ -242,8 +242,17 @@ class PlainRun(Run):
         return self._result()
 
     def _post_running_costs(self) -> None:
-        """They were posted window by window; what is left is the bill since the last month."""
+        """They were posted window by window; left are the bill since the last month, and who has cost what."""
         post_rest(self)
+        scenario, plane = self.scenario, self.plane
+        worth = self.world.requests * scenario.value_per_query_per_unit_accuracy
+        weights = np.array(scenario.slice_weights)
+        kept, usual = weights @ plane.accuracy, weights @ plane.unharmed
+        unserved = kept * (1.0 - self.incidents.served(0, scenario.windows))
+        for incident, loss in zip(
+            self.incidents.all, self.incidents.losses(worth, usual - kept, unserved), strict=True
+        ):
+            incident.loss = loss
 
 
 def monitor_class(monitor: Monitor) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from scenarios.monitoring import Monitor
@@ -31,14 +32,18 @@ class Trouble:
     acted: float | None = None
     repaired: float | None = None
 
-    def level(self, begin: float, end: float) -> float:
-        """Mean size within a stretch."""
 
-        def area(time: float) -> float:
-            age, ramp = max(min(time, self.end) - self.onset, 0.0), self.failure.ramp
-            return age - 0.5 * ramp if age >= ramp else age * age / (2.0 * ramp)
-
-        return (area(end) - area(begin)) / (end - begin)
+def size_of(mode: list[Trouble], begin: float, end: float) -> float:
+    """Mean size of a failure mode within a stretch: that of the oldest trouble which is there."""
+    bends = [t for x in mode for t in (x.onset, x.onset + x.failure.ramp, x.end) if begin < t < end]
+    area, edges = 0.0, sorted([begin, *bends, end])
+    for a, b in pairwise(edges):
+        middle = 0.5 * (a + b)
+        ages = [middle - x.onset for x in mode if x.onset < middle < x.end]
+        if ages:
+            ramp = mode[0].failure.ramp
+            area += (b - a) * (min(max(ages) / ramp, 1.0) if ramp > 0.0 else 1.0)
+    return area / (end - begin)
 
 
 @dataclass
@@ -113,7 +118,11 @@ class PlainStory:
         # A repair falls into a window before its end, so a window is measured when it is over.
         self._pass_to((number + 1) * self.window - HAIR)
         begin, end = number * self.window, (number + 1) * self.window
-        levels = [(t, t.level(begin, end)) for t in self.troubles if t.onset < end and t.end > begin]
+        modes: dict[str, list[Trouble]] = {}
+        for trouble in self.troubles:
+            if trouble.onset < end and trouble.end > begin:
+                modes.setdefault(trouble.failure.name, []).append(trouble)
+        levels = [(mode[0], size_of(mode, begin, end)) for mode in modes.values()]
         drop = sum(t.failure.accuracy_drop * level for t, level in levels)
         accuracy = max(self.usual_accuracy - drop, 0.0)
         served = 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -28,33 +27,18 @@ class PlainIncident:
     by: str = ""
     acted: float | None = None
     repaired: float | None = None
+    loss: float = 0.0
 
     @property
     def failure(self) -> Failure:
         return self.onset.failure
 
-    def level(self, window: int) -> float:
-        """Mean of its size over a window: it grows in a straight line, then it is 1, then it is over."""
-        begin, end = window * self.scenario.window, (window + 1) * self.scenario.window
-        grown = self.onset.time + self.failure.ramp
-        moments = sorted({begin, end, *(m for m in (self.onset.time, grown, self.end) if begin < m < end)})
-        area = 0.0
-        for a, b in pairwise(moments):
-            middle = 0.5 * (a + b)
-            if not self.onset.time < middle < self.end:
-                continue
-            ramp = self.failure.ramp
-            area += (b - a) * (1.0 if middle >= grown else (middle - self.onset.time) / ramp)
-        return min(area / self.scenario.window, 1.0)
-
-    def loss(self, scenario: Scenario, worth: Any, accuracy: Any) -> float:
-        """Money it would have cost alone."""
-        total, share = self.failure.cost, share_of(scenario, self.failure)
-        lost = 1.0 - math.prod(1.0 - part for part in lost_parts(scenario, self.failure))
-        for window in range(scenario.windows):
-            taken = self.failure.accuracy_drop * share + lost * float(accuracy[window])
-            total += float(worth[window]) * taken * self.level(window)
-        return total
+    def size(self, time: float) -> float:
+        """How far it has grown, 0 to 1; 0 when it is not there."""
+        if not self.onset.time < time < self.end:
+            return 0.0
+        ramp = self.failure.ramp
+        return 1.0 if time >= self.onset.time + ramp else (time - self.onset.time) / ramp
 
 
 class PlainIncidents:
@@ -65,10 +49,45 @@ class PlainIncidents:
         horizon = self.scenario.horizon
         self.all = [PlainIncident(o, self.scenario, min(o.heals, horizon)) for o in world.onsets]
 
+    def part(self, incident: PlainIncident, window: int) -> float:
+        """What an incident does of a window's harm: nothing while an older one of its mode is there."""
+        begin, end = window * self.scenario.window, (window + 1) * self.scenario.window
+        mode = [other for other in self.all if other.failure.name == incident.failure.name]
+        turns = {t for i in mode for t in (i.onset.time, i.onset.time + i.failure.ramp, i.end)}
+        area = 0.0
+        for a, b in pairwise(sorted({begin, end, *(t for t in turns if begin < t < end)})):
+            there = [i for i in mode if i.size(0.5 * (a + b)) > 0.0]
+            if there and there[0] is incident:  # sorted by onset
+                area += (b - a) * incident.size(0.5 * (a + b))
+        return min(area / self.scenario.window, 1.0)
+
     def levels(self, window: int) -> list[tuple[PlainIncident, float]]:
-        """Incidents that are there during some part of a window."""
-        levels = [(incident, incident.level(window)) for incident in self.all]
-        return [(incident, level) for incident, level in levels if level > 0.0]
+        """Failure modes that are there during some part of a window: one incident of each, with the mode's size."""
+        found: dict[str, tuple[PlainIncident, float]] = {}
+        begin, end = window * self.scenario.window, (window + 1) * self.scenario.window
+        for incident in self.all:
+            if incident.onset.time < end and incident.end > begin:
+                first, level = found.get(incident.failure.name, (incident, 0.0))
+                found[incident.failure.name] = first, min(level + self.part(incident, window), 1.0)
+        return [pair for pair in found.values() if pair[1] > 0.0]
+
+    def losses(self, worth: Any, taken: Any, unserved: Any) -> list[float]:
+        """Money that each has cost: what a window lost, shared by what each took of it."""
+        costs = {id(incident): incident.failure.cost for incident in self.all}
+        for window in range(self.scenario.windows):
+            begin, end = window * self.scenario.window, (window + 1) * self.scenario.window
+            here = [i for i in self.all if i.onset.time < end and i.end > begin]
+            drops = [
+                i.failure.accuracy_drop * share_of(self.scenario, i.failure) * self.part(i, window)
+                for i in here
+            ]
+            losts = [sum(lost_parts(self.scenario, i.failure)) * self.part(i, window) for i in here]
+            for incident, drop, lost in zip(here, drops, losts, strict=True):
+                if drop > 0.0:
+                    costs[id(incident)] += float(worth[window] * taken[window]) * drop / sum(drops)
+                if lost > 0.0:
+                    costs[id(incident)] += float(worth[window] * unserved[window]) * lost / sum(losts)
+        return [costs[id(incident)] for incident in self.all]
 
     def visible(self, monitor: Monitor, time: float) -> list[PlainIncident]:
         """Incidents under way at a moment that a monitor can see."""

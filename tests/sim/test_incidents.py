@@ -260,3 +260,31 @@ def test_a_repair_starts_monitors_afresh_that_saw_the_failure() -> None:
 def test_what_does_not_fit_is_said(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         system(**changes)
+
+
+def test_what_is_broken_cannot_break_again() -> None:
+    """Two incidents of one mode at once harm as one does; when the older one ends the other goes on."""
+    scenario = system(
+        failures=[{"name": "f", "onsets": ["2d", "3d", "20d"], "accuracy_drop": 0.1, "lasts": "4d"}],
+        response=None,
+    )
+    result = sim.run(scenario)
+    worth = result.requests * scenario.value_per_query_per_unit_accuracy
+    days = np.arange(len(worth)) * scenario.window
+    parts = [((days >= a - 1e-9) & (days < b - 1e-9)) for a, b in ((2, 6), (6, 7), (20, 24))]
+    assert result.incidents["loss"].tolist() == pytest.approx([0.1 * worth[p].sum() for p in parts], rel=1e-9)
+
+
+def test_losses_of_incidents_add_up_to_the_ledger() -> None:
+    """Also where two modes take more accuracy together than there is, and requests are lost."""
+    effects = [{"signal": "requests", "factor": 0.2}]
+    scenario = system(
+        failures=[
+            {"name": "f", "rate": "1/d", "accuracy_drop": 0.5, "lasts": "3d", "ramp": "1d", "cost": "$7"},
+            {"name": "g", "rate": "1/d", "accuracy_drop": 0.6, "lasts": "2d", "effects": effects},
+        ],
+        response=None,
+    )
+    result = sim.run(scenario)
+    assert len(result.incidents) > 10
+    assert result.incidents["loss"].sum() == pytest.approx(result.costs["incident"], rel=1e-9)

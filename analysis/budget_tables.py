@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from analysis.frontier import frontier_of, ratio_interval
 from analysis.intervals import Interval, mean_interval, paired_interval
+from analysis.plan_runs import PARTS
 from scenarios.units import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Array = NDArray[np.float64]
 
 
 def plan_table(found: BudgetFound) -> pd.DataFrame:
-    """One row a plan, in the order of the menu: its options, replications, monitoring and loss a year, counts.
+    """One row a plan, in the order of the menu: its options, replications, monitoring, its parts and loss a year.
 
     monitoring, loss: `BudgetFound.estimate`; above_best: total cost above that of the recommended plan, paired, with
     its interval. A plan that was dropped early met few worlds.
@@ -37,6 +38,7 @@ def plan_table(found: BudgetFound) -> pd.DataFrame:
                 **{choice.entry: choice.option for choice in item.choices},
                 "replications": int(found.runs.counts[plan]),
                 "monitoring": found.estimate(plan, "monitoring"),
+                **{part: found.estimate(plan, part) for part in PARTS},
                 "loss": found.estimate(plan, "loss"),
                 **_named("above_best", _above_best(found, plan)),
                 **detection_figures(found, plan),

@@ -1,6 +1,6 @@
 """The command `budget`: how much monitoring to buy, and of which layer.
 
-Exit status: 0 done, 2 the user's input is wrong.
+Exit status: 0 done, 2 the user's input is wrong, 3 no plan keeps the limit.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ def budget(
         files = result.save(out) if out else []
         if json:
             show_json(result.to_dict())
-            return
-        typer.echo(str(result))
-        tell_files(files)
+        else:
+            typer.echo(str(result))
+            tell_files(files)
+    if not result.keeps_limit:
+        raise typer.Exit(3)

@@ -34,8 +34,7 @@ from analysis.plan_runs import PlanRuns, Simulator
 from analysis.progress import progress_of
 from scenarios.policies import PolicySpec
 from scenarios.schema import Scenario
-from scenarios.telemetry import BILLING_MONTH
-from scenarios.units import DAYS_PER_YEAR, MONEY, MONEY_RATE
+from scenarios.units import DAYS_PER_MONTH, MONEY, MONEY_RATE, MONTHS_PER_YEAR
 from sim.engine import monitors_of
 from sim.policies import Oracle, Policy
 
@@ -66,7 +65,7 @@ class BudgetFound:
     """Runs of REFERENCES in the worlds of the last round."""
     search: Found
     limit: float | None
-    """Monitoring cost a month of 30 days that is not to be exceeded on average."""
+    """Monitoring cost a month, a twelfth of a year, that is not to be exceeded on average."""
     confidence: float
     full_replications: int
     """Replications that each plan of the full factorial would have had."""
@@ -87,7 +86,7 @@ class BudgetFound:
     @property
     def annual_limit(self) -> float:
         """The limit as money a year; infinite without one."""
-        return math.inf if self.limit is None else self.limit * DAYS_PER_YEAR / BILLING_MONTH
+        return math.inf if self.limit is None else self.limit * MONTHS_PER_YEAR
 
     @cached_property
     def played(self) -> list[int]:
@@ -113,6 +112,16 @@ class BudgetFound:
     def recommended(self) -> int:
         """The best plan within the limit, where there is one; else the best plan."""
         return self.best if self.best_affordable is None else self.best_affordable
+
+    @property
+    def keeps_limit(self) -> bool:
+        """Whether there is no limit, or a plan that keeps it."""
+        return self.limit is None or self.best_affordable is not None
+
+    @cached_property
+    def cheapest(self) -> int:
+        """The plan of least mean monitoring cost."""
+        return min(range(len(self.plans)), key=lambda plan: self.estimate(plan, "monitoring"))
 
     def is_affordable(self, plan: int) -> bool:
         """Whether a plan's mean monitoring cost is within the limit."""
@@ -230,8 +239,8 @@ def budget(
     """Find which monitoring to buy: simulate the plans of the scenario's menu on the same worlds.
 
     policy: what retrains meanwhile; triggered where the scenario has triggers, else never. limit: monitoring cost a
-    month of 30 days that the plan must keep on average, '$500/month' or a number. replications: worlds of the plans
-    that matter, >= 2 (20 or more are sensible). confidence: of intervals, and that the search drops no plan wrongly.
+    month (a twelfth of a year) that the plan must keep on average, '$500/month' or a number. replications: worlds of
+    the plans that matter, >= 2 (20 or more are sensible). confidence: of intervals, and that the search drops no plan wrongly.
     full: play every plan in all worlds. workers: processes, all cores when None; the result is the same for any number.
     Raises ValueError for a scenario with nothing to buy, and for what does not fit.
     """
@@ -254,7 +263,7 @@ def budget(
             return PlanRuns(simulate, len(variants))
 
         runs = player([(plan.apply(scenario), entrant) for plan in plans])
-        most = math.inf if monthly is None else monthly * DAYS_PER_YEAR / BILLING_MONTH
+        most = math.inf if monthly is None else monthly * MONTHS_PER_YEAR
         extra = {"share": 1.0} if whole else {}
         searched = search(runs, replications, confidence, most, **extra)
         heeds = bool(monitors_of(entrant, scenario))
@@ -277,18 +286,18 @@ def budget(
 
 
 def parse_limit(given: str | float) -> float:
-    """Money a month of 30 days, from '$500/month', '$500', '$20/day' or a number of currency units.
+    """Money a month, a twelfth of a year, from '$500/month', '$500', '$20/day' or a number of currency units.
 
     Raises ValueError for other texts, and below 0.
 
-    >>> parse_limit("$500/month"), parse_limit("$20/day"), parse_limit(500)
-    (500.0, 600.0, 500.0)
+    >>> parse_limit("$500/month"), parse_limit("$24/day"), parse_limit(500)
+    (500.0, 730.0, 500.0)
     """
     if isinstance(given, str):
         amount, slash, period = given.partition("/")
         try:
             if slash and period.strip() not in ("month", "mo"):
-                monthly = MONEY_RATE.parse(given.strip()) * BILLING_MONTH
+                monthly = MONEY_RATE.parse(given.strip()) * DAYS_PER_MONTH
             else:
                 monthly = MONEY.parse(amount.strip())
         except ValueError:
@@ -337,19 +346,13 @@ def _warnings(found: BudgetFound) -> tuple[str, ...]:
         )
     if scenario.failures:
         eventful = int(np.count_nonzero(found.reference("off", "incidents")))
-        if eventful < RARE:
+        if eventful < min(RARE, found.replications):
             notes.append(
                 f"an incident happened in {eventful} of {found.replications} worlds only: what rarer failures cost is "
                 "not in these figures; take more replications or a longer horizon"
             )
     if found.replications < 10:
         notes.append(f"{found.replications} replications give wide intervals; {REPLICATIONS} are usual")
-    if found.limit is not None and found.best_affordable is None:
-        cheapest = min(found.estimate(p, "monitoring") for p in range(len(found.plans)))
-        notes.append(
-            f"no plan keeps the limit: the cheapest costs {cheapest * BILLING_MONTH / DAYS_PER_YEAR:,.2f} "
-            f"{scenario.currency} a month"
-        )
     return tuple(notes)
 
 

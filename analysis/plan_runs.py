@@ -22,9 +22,10 @@ from sim.world import World
 
 Array = NDArray[np.float64]
 
-COLUMNS = ("monitoring", "loss", "incidents", "undetected", "delay_hours")
+PARTS = tuple(f"cost[{category}]" for category in MONITORING)
+COLUMNS = ("monitoring", "loss", "incidents", "undetected", "delay_hours", *PARTS)
 """Of one run: cost of watching and all other cost, money a year; incidents, those that nothing detected, and the sum of
-the times to detection of the others."""
+the times to detection of the others; the cost of watching by category, money a year."""
 CHUNK = 48
 """Plans of one task; a constant, so that the number of workers never shows."""
 
@@ -121,9 +122,9 @@ def columns_of(result: Result) -> tuple[float, ...]:
     """The columns of one run."""
     per_year = DAYS_PER_YEAR / result.scenario.horizon
     costs, summary = result.costs, result.summary
-    monitoring = float(sum(costs[category] for category in MONITORING))
+    parts = [float(costs[category]) * per_year for category in MONITORING]
     incidents, undetected = float(summary["incidents"]), float(summary["incidents_undetected"])
     detected = incidents - undetected
     delay = detected * float(summary["incident_mttd_hours"]) if detected else 0.0
     loss = float(sum(costs[category] for category in costs.index if category not in MONITORING))
-    return (monitoring * per_year, loss * per_year, incidents, undetected, delay)
+    return (sum(parts), loss * per_year, incidents, undetected, delay, *parts)

@@ -27,8 +27,14 @@ def verdict(comparison: Comparison) -> str:
     best, currency = comparison.best, comparison.scenario.currency
     costs = comparison.values(best, "annual_cost")
     rivals = [name for name in comparison.candidates if name != best]
-    twins = [name for name in rivals if (comparison.values(name, "annual_cost") == costs).all()]
-    if twins and len(twins) < len(rivals) and not comparison.one_world:
+    dust = 1e-9 * float(abs(costs).max())
+    twins = [name for name in rivals if (abs(comparison.values(name, "annual_cost") - costs) <= dust).all()]
+    if twins and not comparison.one_world:
+        if len(twins) == len(rivals):
+            cost = format_money(float(costs.mean()), currency)
+            return (
+                f"No clear winner: {', '.join([best, *twins])} cost the same in every world, {cost} a year."
+            )
         # A schedule as long as the horizon is never retraining by another name: no rival.
         rivals = [name for name in rivals if name not in twins]
     if not rivals:
@@ -171,7 +177,7 @@ def run_document(result: Result) -> dict[str, Any]:
         "policy": result.policy,
         "summary": {key: _number(value) for key, value in result.summary.items()},
         "costs": {key: float(value) for key, value in result.costs.items()},
-        "monitors": _monitors(result),
+        "monitors": _monitors(result) if _tells_of_decay(result) else [],
         "incidents": _records(result.incidents),
         "actionability": _records(result.actionability.reset_index()),
         "events": result.events.to_dict("records"),
@@ -188,6 +194,14 @@ def _monitors(result: Result) -> list[dict[str, Any]]:
     from analysis.run_quality import monitor_quality
 
     return _records(monitor_quality(result).reset_index()) if result.scores else []
+
+
+def _tells_of_decay(result: Result) -> bool:
+    """Whether the quality of monitors, which is about the model's own decay, says something about this run.
+
+    Where failures are all that went wrong it would count the alarms that found them as false.
+    """
+    return bool(result.scores) and bool(result.detections or not result.raw_incidents)
 
 
 def run_text(result: Result, last_events: int = 20) -> str:
@@ -216,7 +230,7 @@ def run_text(result: Result, last_events: int = 20) -> str:
     more = f" (the last {last_events} of {len(result.raw_events)}; --out has them all)" if hidden > 0 else ""
     head = f"{result.scenario.title}: {result.policy}, replication {result.replication}"
     parts = [head, aligned(figures, "figure"), aligned(costs, "category")]
-    if result.scores and (result.detections or not result.raw_incidents):
+    if _tells_of_decay(result):
         parts.append(_monitors_text(result))
     if result.raw_incidents:
         from analysis.report_incidents import incidents_text

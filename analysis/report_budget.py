@@ -8,22 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.budget_tables import frontier_plans
 from analysis.intervals import Interval
+from analysis.monitoring_plans import nothing_of
 from analysis.report import aligned, whole_figure
 from analysis.report_decisions import number, records, write_json
-from scenarios.telemetry import BILLING_MONTH
-from scenarios.units import DAYS_PER_YEAR, format_duration, format_money
+from scenarios.units import MONTHS_PER_YEAR, format_duration, format_money
+from sim.ledger import MONITORING
 from sim.record import versions
 
 if TYPE_CHECKING:
     from analysis.monitoring_budget import BudgetFound
 
 
+ALL_OFF = "all off"
+
+
 def verdict(found: BudgetFound) -> str:
-    """One sentence: which plan, what it costs and loses, and how sure that is."""
+    """Which plan, what it costs and loses, and how sure that is; that there is none where none keeps the limit."""
     plan, currency = found.recommended, found.scenario.currency
+    if not found.keeps_limit:
+        return _nothing_fits(found)
     cost = float(found.values(plan, "monitoring").mean())
     total = float(found.values(plan, "total").mean())
-    within = "" if found.best_affordable is None else f" within {_monthly(found.limit or 0.0, currency)}"
+    within = "" if found.limit is None else f" within {_monthly(found.limit, currency)}"
     sure = (
         ""
         if math.isnan(found.probability)
@@ -31,8 +37,37 @@ def verdict(found: BudgetFound) -> str:
     )
     same = f" ({len(found.equals)} other plans gave exactly the same)" if found.equals else ""
     return (
-        f"Buy {_short_name(found, plan)}{same}: the least total cost{within}, {format_money(total, currency)} a year, "
+        f"Buy {_bought(found, plan)}{same}: the least total cost{within}, {format_money(total, currency)} a year, "
         f"of which {format_money(cost, currency)} are for monitoring ({_monthly(_month(cost), currency)}){sure}."
+        f"{_runner_up(found)}"
+    )
+
+
+def _bought(found: BudgetFound, plan: int) -> str:
+    name = _short_name(found, plan)
+    return f"nothing, {name}" if name.startswith(ALL_OFF) else name
+
+
+def _runner_up(found: BudgetFound) -> str:
+    """The next best plan of those that met all worlds and keep the limit."""
+    others = [
+        p for p in found.played if p != found.recommended and (found.limit is None or found.is_affordable(p))
+    ]
+    if not others:
+        return ""
+    totals = {plan: float(found.values(plan, "total").mean()) for plan in others}
+    plan = min(totals, key=totals.__getitem__)
+    more = totals[plan] - float(found.values(found.recommended, "total").mean())
+    return f" Next best is {_short_name(found, plan)}, {format_money(more, found.scenario.currency)} a year dearer."
+
+
+def _nothing_fits(found: BudgetFound) -> str:
+    currency, cheapest, best = found.scenario.currency, found.cheapest, found.best
+    costs = [_monthly(_month(found.estimate(plan, "monitoring")), currency) for plan in (cheapest, best)]
+    return (
+        f"Nothing fits: no plan keeps {_monthly(found.limit or 0.0, currency)}. The cheapest, "
+        f"{_short_name(found, cheapest)}, costs {costs[0]}; the one of least total cost, {_short_name(found, best)}, "
+        f"{costs[1]}."
     )
 
 
@@ -50,6 +85,7 @@ def budget_text(found: BudgetFound) -> str:
             f"Efficient frontier, money a year with {percent} intervals; * least total cost"
             + ("" if found.limit is None else ", ! beyond the limit"),
             aligned(_frontier_rows(found), "plan"),
+            *_parts(found),
             f"The next dollar, around {_short_name(found, found.recommended)} (money a year, {percent} intervals)",
             aligned(_marginal_rows(found), "entry"),
             "\n".join([*_returns(found, percent), effort(found)]),
@@ -105,6 +141,33 @@ def _frontier_rows(found: BudgetFound) -> dict[str, dict[str, str]]:
     return rows
 
 
+PARTS = {
+    "monitoring": "flat prices, holdout",
+    "monitoring_ingest": "ingest",
+    "monitoring_storage": "storage",
+    "monitoring_query": "queries",
+    "monitoring_alert": "alert checks",
+    "labelling": "labels",
+    "on_call": "people, for triage",
+}
+"""What the categories of the ledger are called in the table of parts."""
+
+
+def _parts(found: BudgetFound) -> list[str]:
+    """Monitoring cost of the recommended plan by part, those that are 0 left out."""
+    means = {
+        category: float(found.values(found.recommended, f"cost[{category}]").mean())
+        for category in MONITORING
+    }
+    rows = {
+        PARTS[category]: {"cost": _money(mean, found.scenario.currency)}
+        for category, mean in means.items()
+        if mean != 0.0
+    }
+    name = _short_name(found, found.recommended)
+    return [f"What {name} spends on monitoring, a year", aligned(rows, "part")] if rows else []
+
+
 def _marginal_rows(found: BudgetFound) -> dict[str, dict[str, str]]:
     currency, rows = found.scenario.currency, {}
     for row in records(found.marginal()):
@@ -140,7 +203,7 @@ def budget_document(found: BudgetFound) -> dict[str, Any]:
         "best": _plan(found, found.best),
         "limit_per_month": found.limit,
         "best_within_limit": None if affordable is None else _plan(found, affordable),
-        "recommended": found.plans[found.recommended].name,
+        "recommended": found.plans[found.recommended].name if found.keeps_limit else None,
         "equal_plans": list(found.equals),
         "probability_best": number(found.probability),
         "frontier": records(found.frontier()),
@@ -204,15 +267,19 @@ def _plan(found: BudgetFound, plan: int) -> dict[str, Any]:
         "options": {choice.entry: choice.option for choice in found.plans[plan].choices},
         **figures,
         "monitoring_per_month": _month(monthly),
+        "monitoring_parts": {c: number(float(found.values(plan, f"cost[{c}]").mean())) for c in MONITORING},
         **{name: number(value) for name, value in detection_figures(found, plan).items()},
     }
 
 
 def _short_name(found: BudgetFound, plan: int) -> str:
-    """The plan's name without what is off and telemetry that is as written; 'nothing' when all is."""
+    """The plan's name without what is off and telemetry that is as written; what stays on when all is off."""
     choices = found.plans[plan].choices
     bought = [str(choice) for choice in choices if not choice.off and (choice.monitors or choice.telemetry)]
-    return ", ".join(bought) or "nothing"
+    if bought:
+        return ", ".join(bought)
+    always = [monitor.label for monitor in nothing_of(found.scenario).apply(found.scenario).monitors]
+    return f"{ALL_OFF} (always on: {', '.join(always)})" if always else ALL_OFF
 
 
 def _bounds(interval: Interval) -> dict[str, Any]:
@@ -254,7 +321,7 @@ def _share(probability: float) -> str:
 
 
 def _month(annual: float) -> float:
-    return annual * BILLING_MONTH / DAYS_PER_YEAR
+    return annual / MONTHS_PER_YEAR
 
 
 def _monthly(amount: float, currency: str) -> str:

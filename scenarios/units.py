@@ -24,7 +24,8 @@ HOURS_PER_DAY = 24.0
 MINUTES_PER_DAY = 1440.0
 SECONDS_PER_DAY = 86_400.0
 DAYS_PER_YEAR = 365.0
-DAYS_PER_MONTH = 365.0 / 12.0
+MONTHS_PER_YEAR = 12.0
+DAYS_PER_MONTH = 365.0 / MONTHS_PER_YEAR
 
 MAX_LENGTH = 60
 """Longest text read as a quantity; longer ones are wrong anyway and only cost time."""
@@ -66,10 +67,10 @@ _SIZES: dict[str, Exact] = {"B": Exact(1), "byte": Exact(1), "bytes": Exact(1), 
 for _power, _letter in enumerate("KMGTP", start=1):
     _SIZES[f"{_letter}B"] = Exact(1000) ** _power
     _SIZES[f"{_letter}iB"] = Exact(1024) ** _power
-_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
+SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 _CURRENCIES = (
-    *_SYMBOLS.values(),
-    *_SYMBOLS,
+    *SYMBOLS.values(),
+    *SYMBOLS,
     *"AUD BRL CAD CHF CNY CZK DKK HKD ILS INR KRW MXN NOK NZD PLN SEK SGD TRY TWD ZAR".split(),  # noqa: SIM905
 )
 # A closed list: with any word allowed, '$5/milion' would be a million times too dear and no error.
@@ -92,8 +93,8 @@ _UNSIGNED = (
 _NUMBER = rf"([+-]?{_UNSIGNED})"
 _SCALE = rf"({_any_of(_MAGNITUDES)})?"
 _PER = r" *(?:/|per ) *"
-_CURRENCY = _any_of(_CURRENCIES)
-_AMOUNT = rf"([+-]?) *(?:{_CURRENCY} *{_NUMBER} *{_SCALE}|{_NUMBER} *{_SCALE} *{_CURRENCY})"
+CURRENCY = _any_of(_CURRENCIES)
+_AMOUNT = rf"([+-]?) *(?:{CURRENCY} *{_NUMBER} *{_SCALE}|{_NUMBER} *{_SCALE} *{CURRENCY})"
 _DURATION_PART = rf"({_UNSIGNED}) *({_any_of(_LENGTHS)})"
 _DURATION_RULE = rf"([+-]?){_DURATION_PART}(?: *{_DURATION_PART})*"
 _RATE_RULE = rf"{_NUMBER} *(%|{_any_of(_MAGNITUDES)})?{_PER}({_any_of(_PERIODS)})"
@@ -109,6 +110,7 @@ _FRACTION_RULE = rf"{_NUMBER} *(%)?"
 _COUNT_RULE = rf"{_NUMBER} *{_SCALE}"
 _SIZE_RULE = rf"{_NUMBER} *({_any_of(_SIZES)})"
 _NUMBER_RULE = _NUMBER
+_PERCENTAGE_RULE = rf"{_NUMBER} *%"
 
 
 def _exact(number: str) -> Exact:
@@ -250,7 +252,9 @@ class Quantity:
         if not isinstance(value, str) or not self.texts or self._from_text(value) is not None:
             return ""
         kind = next((kind for kind in _KINDS if kind._from_text(value) is not None), None)
-        return f" ({kind.called or kind.noun})" if kind else ""
+        if kind is None or (kind is NUMBER and self.plain):  # a number in quotes
+            return ""
+        return f" ({kind.called or kind.noun})"
 
     def _hint(self, value: object) -> str:
         """Extra help for the two mistakes that look right: months as a length, and the letter m."""
@@ -320,7 +324,7 @@ def shown(value: object) -> str:
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, (list, tuple, set)):
-        return "a list"
+        return "a list" if value else "an empty list"
     if isinstance(value, int) and abs(value) >= 10**MAX_LENGTH:
         return "a whole number of more than 60 digits"
     if isinstance(value, float) and not math.isfinite(value):
@@ -358,7 +362,7 @@ def format_money(amount: float, currency: str = "USD") -> str:
     """
     if math.isnan(amount):
         return "n/a"
-    symbol = _SYMBOLS.get(currency, f"{currency} ")
+    symbol = SYMBOLS.get(currency, f"{currency} ")
     sign = "-" if amount < 0 else ""
     return f"{sign}{symbol}{_amount_digits(abs(amount))}"
 
@@ -437,6 +441,10 @@ NUMBER = Quantity(
     "a plain number", (0.5, 2, -1.5), _NUMBER_RULE, lambda found: _exact(found[1]), "a number",
     called="a number without unit", plain=True, texts=False,
 )  # fmt: skip
+LEVEL = Quantity(
+    "a plain number or a percentage", (0.5, 2, "10%"), _PERCENTAGE_RULE,
+    lambda found: _exact(found[1]) / 100, "a number", plain=True,
+)  # fmt: skip
 
 # In the order in which a text of the wrong dimension is named: '$5' is money before it is a price.
 _KINDS = (DURATION, EVENT_RATE, VOLATILITY, MONEY, MONEY_RATE, PRICE, SIZE, NUMBER, FRACTION, COUNT)
@@ -471,3 +479,5 @@ Bytes = Annotated[float, SIZE, Field(ge=0)]
 """Size in bytes, a whole number held as a float, >= 0."""
 Real = Annotated[float, NUMBER]
 """Finite number without dimension."""
+Level = Annotated[float, LEVEL]
+"""Finite number without dimension, which may be written as a percentage."""

@@ -49,7 +49,8 @@ def test_the_api_is_lazily_exported() -> None:
 def test_money_of_a_run_is_split_without_loss_or_gain() -> None:
     scenario = few_layers()
     result = play_in(World(scenario, 0, 1), Never())
-    monitoring, loss, incidents, undetected, delay = columns_of(result)
+    monitoring, loss, incidents, undetected, delay, *parts = columns_of(result)
+    assert math.fsum(parts) == pytest.approx(monitoring, rel=1e-12)
     assert monitoring + loss == pytest.approx(result.summary["annual_cost"], rel=1e-12)
     paid = result.costs[list(MONITORING)].sum() * DAYS_PER_YEAR / scenario.horizon
     assert monitoring == pytest.approx(paid, rel=1e-12)
@@ -182,14 +183,15 @@ def test_a_limit_that_nothing_keeps_is_said() -> None:
     scenario = layers(menu=[{"monitors": ["errors"], "options": ["on", {"cadence": "1d"}]}])
     found = budget(scenario, replications=3, workers=1, limit=1.0)
     assert found.best_affordable is None
-    assert any("no plan keeps the limit" in note for note in found.warnings)
+    assert found.verdict().startswith("Nothing fits: no plan keeps $1 a month.")
+    assert found.to_dict()["recommended"] is None
 
 
 @pytest.mark.parametrize(
     ("given", "monthly"),
-    [("$500/month", 500.0), ("$1.2k", 1200.0), ("$20/day", 600.0), (0, 0.0), ("$3650/y", 300.0)],
+    [("$500/month", 500.0), ("$1.2k", 1200.0), ("$24/day", 730.0), (0, 0.0), ("$3600/y", 300.0)],
 )
-def test_limits_are_months_of_thirty_days(given: str | float, monthly: float) -> None:
+def test_limits_are_twelfths_of_a_year_as_prices_are(given: str | float, monthly: float) -> None:
     assert parse_limit(given) == pytest.approx(monthly)
 
 
@@ -342,6 +344,20 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, extra: list[str], words:
     done = CliRunner().invoke(app, ["budget", str(file), *extra])
     assert done.exit_code == 2
     assert words in done.output
+
+
+def test_a_limit_that_nothing_keeps_is_exit_status_3(tmp_path: Path) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text(
+        SMALL.replace(
+            "response: {}", "response: {}\nmenu: [{monitors: [errors], options: [on, {cadence: 1d}]}]"
+        )
+    )
+    done = CliRunner().invoke(
+        app, ["budget", str(file), "--reps", "2", "--workers", "1", "--limit", "$1/month"]
+    )
+    assert done.exit_code == 3
+    assert "Nothing fits: no plan keeps $1 a month." in done.stdout
 
 
 def full_factorial(scenario: Scenario, seed: int, replications: int) -> PlanRuns:

@@ -66,10 +66,14 @@ def list_scenarios(json: Json = False) -> None:
 def show(scenario: Scenario, overrides: Set = None, json: Json = False) -> None:
     """Print a scenario's story and its parameters."""
     found = load(scenario, overrides)
-    content = found.model_dump(mode="json", exclude_defaults=not json)
     if json:
-        show_json(content)
+        show_json(found.model_dump(mode="json"))
         return
+    content = found.model_dump(mode="json", exclude_defaults=True)
+    for part, written in content.items():
+        # A part that is there and all default means something: its defaults say what.
+        if written == {}:
+            content[part] = getattr(found, part).model_dump(mode="json", exclude_none=True)
     from io import StringIO
 
     from ruamel.yaml import YAML

@@ -15,6 +15,7 @@ from analysis.command_line import (
     Seed,
     Workers,
     load,
+    out_folder,
     policy_from,
     show_json,
     tell_files,
@@ -70,7 +71,10 @@ def sweep(
     resume: Annotated[bool, typer.Option("--resume", help="go on with what the folder has")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="check, count and estimate only")] = False,
     seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="run directory; out/sweep-... when not given")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(parser=out_folder, metavar="FOLDER", help="run directory; out/sweep-... when not given"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Play every variant of a scenario under every policy, and store what comes out."""
@@ -107,7 +111,12 @@ def report(
         str | None, typer.Option(help="ask instead: SQL over the tables runs and design (DuckDB)")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="folder of tables and pictures; DIR/report when not given")
+        Path | None,
+        typer.Option(
+            parser=out_folder,
+            metavar="FOLDER",
+            help="folder of tables and pictures; DIR/report when not given",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -13,12 +13,42 @@ from typing import Annotated, Any
 
 import typer
 
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Turn what is wrong with the user's input into one message and exit status 2."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        text = (
+            f"{error.filename}: {error.strerror}"
+            if isinstance(error, OSError) and error.strerror
+            else str(error)
+        )
+        typer.echo(f"error: {text}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        raise typer.Exit(130) from None
+
+
+def out_folder(text: str | Path) -> Path:
+    """A folder as given to --out; an empty text, which would be the present folder, is refused."""
+    with user_errors():
+        if not str(text).strip():
+            raise ValueError("--out: is empty, expected a folder, such as out/first")
+    return Path(text)
+
+
 Scenario = Annotated[
     str, typer.Argument(help="a library name (see `halflife list`) or a path to a YAML file")
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document on stdout")]
 Seed = Annotated[int, typer.Option(help="seed of all randomness", min=0)]
-Out = Annotated[Path | None, typer.Option(help="folder for tables, data and pictures")]
+Out = Annotated[
+    Path | None,
+    typer.Option(parser=out_folder, metavar="FOLDER", help="folder for tables, data and pictures"),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="change a field, e.g. quality.decay=1%/d; repeatable"),
@@ -38,24 +68,6 @@ Require = Annotated[
     ),
 ]
 Replication = Annotated[int, typer.Option(help="number of the replication", min=0)]
-
-
-@contextmanager
-def user_errors() -> Iterator[None]:
-    """Turn what is wrong with the user's input into one message and exit status 2."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        text = (
-            f"{error.filename}: {error.strerror}"
-            if isinstance(error, OSError) and error.strerror
-            else str(error)
-        )
-        typer.echo(f"error: {text}", err=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
-        raise typer.Exit(130) from None
 
 
 def show_json(document: Any) -> None:

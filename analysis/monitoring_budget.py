@@ -32,6 +32,7 @@ from analysis.intervals import Interval, check_level, paired_interval
 from analysis.monitoring_plans import Plan, choices_of, nothing_of, perfectly_watched, plans_of
 from analysis.plan_runs import PlanRuns, Simulator
 from analysis.progress import progress_of
+from scenarios.currency import foreign_currency
 from scenarios.policies import PolicySpec
 from scenarios.schema import Scenario
 from scenarios.units import DAYS_PER_MONTH, MONEY, MONEY_RATE, MONTHS_PER_YEAR
@@ -248,6 +249,9 @@ def budget(
     if replications < LEAST:
         raise ValueError(f"replications: got {replications}, expected at least {LEAST}")
     monthly = None if limit is None else parse_limit(limit)
+    foreign = foreign_currency(limit, scenario.currency) if isinstance(limit, str) else None
+    if foreign is not None:
+        raise ValueError(f"limit: {limit!r} is in {foreign}, expected {scenario.currency}, or $ which stands for it")
     wanted = ("triggered" if scenario.triggers else "never") if policy is None else policy
     ((name, entrant),) = policies_of(scenario, [wanted], seed, workers).items()
     plans, options = plans_of(scenario), tuple(len(choices) for choices in choices_of(scenario))

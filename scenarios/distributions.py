@@ -6,6 +6,8 @@ written and what it means.
 
 from __future__ import annotations
 
+import math
+import statistics
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -88,3 +90,54 @@ Duration = Annotated[
     ),
 ]
 """A duration such as `2h`, or a mapping with `kind` and its parameters."""
+
+
+ONE_IN_A_MILLION = 1e-6
+_DEVIATIONS = statistics.NormalDist().inv_cdf(1.0 - ONE_IN_A_MILLION) / statistics.NormalDist().inv_cdf(0.95)
+
+
+def shortest(duration: Duration) -> float:
+    """Days that all durations last at least.
+
+    >>> shortest(Exponential(kind="exponential", mean="1d")), shortest(Uniform(kind="uniform", low="1d", high="3d"))
+    (0.0, 1.0)
+    """
+    match duration:
+        case Fixed():
+            return duration.value
+        case Uniform():
+            return duration.low
+        case Empirical():
+            return min(duration.values)
+        case _:
+            return 0.0
+
+
+def longest(duration: Duration) -> float:
+    """Days that no duration is longer than, or one in a million where there is no bound.
+
+    >>> longest(Fixed(kind="fixed", value="2h")) * 24, longest(Uniform(kind="uniform", low="1d", high="3d"))
+    (2.0, 3.0)
+    """
+    rare = -math.log(ONE_IN_A_MILLION)
+    match duration:
+        case Fixed():
+            return duration.value
+        case Exponential():
+            return duration.mean * rare
+        case Lognormal():
+            return _power(duration.median, duration.p95 / duration.median, 1.0 / _DEVIATIONS)
+        case Weibull():
+            return _power(duration.scale, rare, duration.shape)
+        case Uniform():
+            return duration.high
+        case Empirical():
+            return max(duration.values)
+
+
+def _power(scale: float, base: float, root: float) -> float:
+    """scale * base ** (1 / root), infinite where that is too large."""
+    try:
+        return float(scale * base ** (1.0 / root))
+    except (OverflowError, ZeroDivisionError):
+        return math.inf

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from scenarios.distributions import longest, shortest
 from scenarios.names import check_known
-from scenarios.signals import Lift
-from scenarios.units import format_duration
+from scenarios.signals import Freshness, Lift
+from scenarios.units import DURATION, format_duration
 from scenarios.world import RecordedQuality
 
 if TYPE_CHECKING:
+    from scenarios.failures import Failure
+    from scenarios.monitoring import Monitor
     from scenarios.schema import Scenario
 
 _FITTING = {
@@ -82,6 +85,7 @@ def check_failures(scenario: Scenario) -> None:
                 raise ValueError(
                     f"{place}.effects[{index}]: does not fit {effect.signal}, a {kind} signal: {_FITTING[kind]}"
                 )
+        _check_drop(scenario, place, failure)
         if failure.rate is not None and failure.rate * scenario.horizon > MAX_ONSETS:
             many = failure.rate * scenario.horizon
             raise ValueError(f"{place}.rate: gives {many:.3g} incidents, expected at most {MAX_ONSETS:,}")
@@ -91,3 +95,48 @@ def check_failures(scenario: Scenario) -> None:
                 f"{place}.onsets: {format_duration(late[0])} is not before the horizon, "
                 f"{format_duration(scenario.horizon)}"
             )
+
+
+def _check_drop(scenario: Scenario, place: str, failure: Failure) -> None:
+    """A failure cannot take more accuracy than what it hits has."""
+    if isinstance(scenario.quality, RecordedQuality):
+        return
+    initial, whose = scenario.quality.initial_accuracy, "the model"
+    if failure.slice not in (None, "all"):
+        own = next(item.initial_accuracy for item in scenario.slices if item.name == failure.slice)
+        initial, whose = (initial if own is None else own), f"slice {failure.slice}"
+    if failure.accuracy_drop > initial:
+        raise ValueError(
+            f"{place}.accuracy_drop: {failure.accuracy_drop:g} is more than the initial accuracy of {whose}, "
+            f"expected at most {initial:g}"
+        )
+
+
+def check_deadline(scenario: Scenario, place: str, monitor: Monitor) -> None:
+    """Raise ValueError, naming `place`, for a deadline that is missed always, or never.
+
+    The second only where there are failures that make these data late, and only for rule threshold.
+    """
+    if monitor.deadline is None or monitor.signal is None or monitor.rule != "threshold":
+        return
+    signal = scenario.signal(monitor.signal)
+    if not isinstance(signal, Freshness):
+        return
+    given, youngest = DURATION.write(monitor.deadline), shortest(signal.age)
+    if monitor.deadline < youngest * (1.0 - 1e-9):
+        raise ValueError(
+            f"{place}.deadline: {given} is missed at every look, though nothing is wrong: {signal.name} is "
+            f"{format_duration(youngest)} old at best, expected more than that"
+        )
+    stalls = [
+        effect.stall
+        for failure in scenario.failures
+        for effect in failure.effects
+        if effect.signal == signal.name and effect.stall is not None
+    ]
+    oldest = longest(signal.age) + max(stalls, default=math.inf)
+    if monitor.deadline >= oldest * (1.0 - 1e-9):
+        raise ValueError(
+            f"{place}.deadline: {given} is never missed: failures make {signal.name} at most "
+            f"{format_duration(max(stalls))} older than usual, {format_duration(oldest)} in all, expected less"
+        )

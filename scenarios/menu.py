@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, get_ar
 from pydantic import BaseModel, Field, WithJsonSchema, model_serializer, model_validator
 
 from scenarios.base import Component
+from scenarios.failure_checks import check_deadline
 from scenarios.monitoring import Monitor
 from scenarios.problems import ScenarioError, choice
 from scenarios.signals import Layer
@@ -93,10 +94,8 @@ class MenuEntry(Component):
         if self.governs == "telemetry" and any(option.switch == "off" for option in self.options):
             raise ValueError("options: telemetry cannot be off, its price would only be hidden")
         if self.governs == "monitors" and not self.monitors and self.name not in get_args(Layer):
-            raise ValueError(
-                "monitors: names are missing, or a name of the entry that is a layer: "
-                f"one of {', '.join(get_args(Layer))}"
-            )
+            known = choice(self.name, get_args(Layer))
+            raise ValueError(f"monitors: names are missing, or a name of the entry that is a layer: {known}")
         labels = [option.label for option in self.options]
         for label in labels:
             if labels.count(label) > 1:
@@ -121,7 +120,11 @@ def check_menu(scenario: Scenario) -> None:
             for path in sorted(paths):
                 _taken(owners, place, f"the telemetry field {path!r}", place)
         for index, option in enumerate(entry.options):
-            applied(scenario, governed, option, f"{place}.options[{index}]", entry.governs)
+            where = f"{place}.options[{index}]"
+            changed, _ = applied(scenario, governed, option, where, entry.governs)
+            for replaced in changed.values():
+                if replaced is not None and "deadline" in option.changes:
+                    check_deadline(scenario, where, replaced)
 
 
 def monitors_of_entry(scenario: Scenario, entry: MenuEntry, place: str = "menu") -> list[Monitor]:

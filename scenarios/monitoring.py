@@ -9,17 +9,17 @@ monitoring'.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, TypeGuard, get_args
 
 from pydantic import Field, model_validator
 
 from scenarios.base import Component
 from scenarios.detectors import Detector
-from scenarios.signals import Signal
 from scenarios.units import (
     DAYS_PER_YEAR,
     Days,
     Fraction,
+    Level,
     MoneyPerDay,
     PositiveCount,
     PositiveDays,
@@ -101,10 +101,10 @@ class Monitor(Component):
 
     metric: Metric = Field(description="what is measured")
     name: str = Field(default="", description="name in tables; the metric when absent")
-    threshold: Annotated[Real, Field(gt=0)] | None = Field(
+    threshold: Annotated[Level, Field(gt=0)] | None = Field(
         default=None,
-        description="call above this; accuracy: drop as a fraction (0.05), cusum: decision interval in sd, adaptive: "
-        "until it has limits of its own; the source's alert threshold of the metric when absent",
+        description="call above this; accuracy: drop as a fraction (0.05 or 5%), cusum: decision interval in sd, "
+        "adaptive: until it has limits of its own; the source's alert threshold of the metric when absent",
     )
     window: PositiveDays | None = Field(
         default=None, description="data of this trailing window are pooled; 7d for accuracy, else the cadence"
@@ -261,10 +261,14 @@ class Monitor(Component):
             )
         if self.reads_labels and self.sampling == "none":
             raise ValueError("sampling none does not fit a detector that reads labels one by one")
-        if self.rule == "threshold" and math.isnan(self.level):
-            missing = f"the source has none for {self.metric}; give one"
-            missing = "give one, for a freshness signal a deadline" if self.signal else missing
-            raise ValueError(f"threshold is missing: {missing}, or another rule such as significance")
+        if self.needs_labels and self.compares_with(self.threshold):
+            check_fall("threshold", "accuracy", self.threshold)
+        # Which field a signal's monitor misses hangs on the kind of signal: `check_signal_monitor` knows it.
+        if self.rule == "threshold" and math.isnan(self.level) and self.signal is None:
+            raise ValueError(
+                f"threshold is missing: the source has none for {self.metric}; give one, or another rule such as "
+                "significance"
+            )
         return self
 
     def _rule_has_its_fields(self) -> None:
@@ -352,47 +356,23 @@ class Monitor(Component):
         """Whether the rule adds looks up, so that their trailing windows must not overlap."""
         return self.rule in _ONCE
 
+    def compares_with(self, threshold: float | None) -> TypeGuard[float]:
+        """Whether scores themselves are compared with the threshold, which for cusum is in standard deviations."""
+        return threshold is not None and self.rule in ("threshold", "adaptive")
+
     @property
     def _source_threshold(self) -> float | None:
         return DEFAULT_DROP if self.needs_labels else SOURCE_THRESHOLDS.get(self.drift_score)
 
 
-def check_signal_monitor(place: str, monitor: Monitor, signal: Signal) -> None:
-    """Raise ValueError, naming `place`, where a monitor does not fit the signal that it watches."""
-    kind = signal.kind
-    if kind == "freshness":
-        if monitor.deadline is None and monitor.rule == "threshold":
-            raise ValueError(f"{place}: a freshness signal needs deadline, such as '15min'")
-        if monitor.rule not in ("threshold", "adaptive"):
-            raise ValueError(f"{place}: rule {monitor.rule} does not apply to freshness, expected a deadline")
-        if monitor.measure == "change" or monitor.direction in ("down", "both"):
-            raise ValueError(
-                f"{place}: freshness is an age, and only old data are bad: leave measure and direction"
-            )
-    elif monitor.deadline is not None:
-        raise ValueError(f"{place}.deadline: applies to freshness signals, {signal.name} is a {kind}")
-    if monitor.hit_sampling_rate is not None and kind != "proportion":
-        raise ValueError(f"{place}.hit_sampling_rate: applies to proportions, {signal.name} is a {kind}")
-    if kind in ("throughput", "freshness", "lift") and (monitor.rows or monitor.sampling_rate):
-        raise ValueError(
-            f"{place}: {signal.name} is not looked at row by row, leave rows and sampling_rate out"
-        )
-    falling = monitor.direction in ("down", "both")
-    by_level = monitor.measure == "level" or (
-        monitor.measure is None and kind == "proportion" and not falling
+def check_fall(place: str, what: str, threshold: float) -> None:
+    """Raise ValueError, naming `place`, for a fall of all that there is, or of more."""
+    if threshold < 1.0:
+        return
+    meant = (
+        f"write {threshold / 100.0:g} or {threshold:g}%" if 1.0 < threshold < 100.0 else "such as 0.1 or 10%"
     )
-    if kind == "proportion" and by_level and monitor.rule == "threshold" and monitor.level >= 1.0:
-        raise ValueError(
-            f"{place}.threshold: {signal.name} is a share and never above 1, expected less (or measure: change)"
-        )
-    usual = getattr(signal, "base", 1.0)
-    if usual == 0.0 and (monitor.measure == "change" or monitor.direction in ("down", "both")):
-        raise ValueError(
-            f"{place}.measure: {signal.name} is usually 0, so it has no relative change: expected level"
-        )
-    if getattr(signal, "sd", 1.0) == 0.0 and monitor.rule in ("significance", "cusum", "detector"):
-        raise ValueError(
-            f"{place}: rule {monitor.rule} needs chance, and {signal.name} has sd 0: give a threshold"
-        )
-    if monitor.measure == "level" and (kind == "lift" or monitor.direction in ("down", "both")):
-        raise ValueError(f"{place}.measure: level is for what is bad when high, expected change")
+    raise ValueError(
+        f"{place}: {threshold:g} would be a fall of {what} by {100.0 * threshold:g} %, which never happens: expected "
+        f"less than 1, {meant}"
+    )

@@ -45,6 +45,7 @@ class _Finding:
 
     expected: what would be right, when the message is "got ..., expected ..."
     absent: the field is missing; meant: the field that a misspelt one stands for
+    out_of_range: the type fits and the value does not
     """
 
     trail: Trail
@@ -54,6 +55,7 @@ class _Finding:
     in_union: bool = False
     absent: bool = False
     meant: Trail = ()
+    out_of_range: bool = False
 
 
 @dataclass
@@ -212,7 +214,8 @@ def _explain(detail: ErrorDetails, data: Any, model: type[BaseModel]) -> _Findin
         message = _not_among(given, options)
         return _Finding(trail, shown(given), message, expected, place.in_union)
     expected = _expected(detail, place, given)
-    return _Finding(trail, shown(given), f"got {shown(given)}, expected {expected}", expected, place.in_union)
+    message = f"got {shown(given)}, expected {expected}"
+    return _Finding(trail, shown(given), message, expected, place.in_union, out_of_range=kind in _BOUNDS)
 
 
 def _missing(place: _Place) -> _Finding:
@@ -282,7 +285,8 @@ def _expected(detail: ErrorDetails, place: _Place, given: Any) -> str:
         limit = "at least" if kind.endswith("short") else "at most"
         number = context.get("min_length", context.get("max_length"))
         text = kind.startswith("string")
-        return f"a {'text' if text else 'list'} of {limit} {number} {'characters' if text else 'items'}"
+        items = "characters" if text else "item" if number == 1 else "items"
+        return f"a {'text' if text else 'list'} of {limit} {number} {items}"
     if kind == "string_pattern_mismatch":
         return f"a text that matches {context['pattern']}"
     noun = _NOUNS.get(kind.partition("_")[0])
@@ -312,6 +316,8 @@ def _merged(findings: Sequence[_Finding], document: Document) -> list[Problem]:
         groups.setdefault(finding.trail, []).append(finding)
     problems: list[Problem] = []
     for trail, group in groups.items():
+        # A member of the union that fits but for its range knows best what was meant.
+        group = [finding for finding in group if finding.out_of_range] or group
         first = group[0]
         if first.in_union and any(
             len(other) > len(trail) and other[: len(trail)] == trail for other in groups

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model
 from scenarios.base import Component
 from scenarios.detectors import DETECTORS
 from scenarios.monitoring import SCORES, Monitor
+from scenarios.problems import choice
 from scenarios.units import Days, PerDay, PositiveCount, PositiveDays
 
 KINDS = (
@@ -43,6 +44,18 @@ _CONDITION_METRICS = {
     "prediction": "prediction_distribution_shift",
     "accuracy": "accuracy",
 }
+_INTERVALS = {
+    "hourly": "1h",
+    "daily": "1d",
+    "nightly": "1d",
+    "weekly": "7d",
+    "biweekly": "14d",
+    "fortnightly": "14d",
+    "monthly": "30d",
+    "quarterly": "91d",
+    "yearly": "365d",
+}
+_SIGNALS = "; for a signal, write a trigger of metric signal in the scenario and use 'triggered'"
 _DURATION: TypeAdapter[float] = TypeAdapter(PositiveDays)
 _ANY_DURATION: TypeAdapter[float] = TypeAdapter(Days)
 _RATE: TypeAdapter[float] = TypeAdapter(PerDay)
@@ -94,8 +107,8 @@ def parse_policy(text: str) -> PolicySpec:
     kind, _, rest = body.partition(":")
     kind = kind.strip()
     if kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        meant = _meant(body.strip())
+        hint = f"did you mean {meant!r}? " if meant else ""
         raise ValueError(f"policy {text!r}: {hint}one of: {', '.join(KINDS)}")
     try:
         fields = _arguments(kind, rest.strip())
@@ -106,6 +119,22 @@ def parse_policy(text: str) -> PolicySpec:
         raise ValueError(f"policy {text!r}: {_first_message(error)}") from None
     except ValueError as error:
         raise ValueError(f"policy {text!r}: {error}") from None
+
+
+def _meant(text: str) -> str | None:
+    """The policy that a word of everyday language or a misspelt name stands for; None if none is near.
+
+    >>> _meant("weekly"), _meant("12h"), _meant("trigered:psi>0.2")
+    ('scheduled:7d', 'scheduled:12h', 'triggered')
+    """
+    if text.lower() in _INTERVALS:
+        return f"scheduled:{_INTERVALS[text.lower()]}"
+    try:
+        _DURATION.validate_python(text)
+    except ValidationError:
+        near = difflib.get_close_matches(text.partition(":")[0].strip(), KINDS, n=1)
+        return near[0] if near else None
+    return f"scheduled:{text}"
 
 
 def _arguments(kind: str, rest: str) -> dict[str, Any]:
@@ -155,7 +184,7 @@ def _condition(text: str) -> Monitor:
     if match is None:
         raise ValueError(
             f"got the condition {text!r}, expected one such as psi>0.2, accuracy<-0.05, psi@4/y, cusum>5 or "
-            f"staleness-cost, or a detector of accuracy: {', '.join(DETECTORS)}"
+            f"staleness-cost, or a detector of accuracy: {', '.join(DETECTORS)}{_SIGNALS}"
         )
     name, sign, number = match[1], match[2], float(match[3])
     if name == "cusum" and sign == ">":
@@ -166,7 +195,7 @@ def _condition(text: str) -> Monitor:
         known = (*_CONDITION_METRICS, "cusum", "staleness-cost")
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"unknown metric {name!r}: {hint}one of: {', '.join(known)}")
+        raise ValueError(f"unknown metric {name!r}: {hint}one of: {', '.join(known)}{_SIGNALS}")
     if name == "accuracy":
         if sign != "<" or number >= 0:
             raise ValueError(f"got {text!r}, expected a fall of accuracy such as accuracy<-0.05")
@@ -180,7 +209,7 @@ def _significance(text: str) -> Monitor:
     """A condition such as psi@4/y: what chance alone gives four times a year."""
     name, _, rate = (part.strip() for part in text.partition("@"))
     if name not in _CONDITION_METRICS:
-        raise ValueError(f"unknown metric {name!r}: one of: {', '.join(_CONDITION_METRICS)}")
+        raise ValueError(f"unknown metric {name!r}: {choice(name, list(_CONDITION_METRICS))}{_SIGNALS}")
     wanted = {"metric": _CONDITION_METRICS[name], "rule": "significance", "false_alarms": rate}
     return Monitor.model_validate(wanted)
 

@@ -21,18 +21,21 @@ from pydantic import (
 )
 
 from scenarios.base import Component
+from scenarios.currency import check_currency
 from scenarios.drift import Drift
-from scenarios.failure_checks import check_failures, check_signals
+from scenarios.failure_checks import check_deadline, check_failures, check_signals
 from scenarios.failures import Failure
 from scenarios.menu import MenuEntry, check_menu
-from scenarios.monitoring import AdaptiveLimits, Monitor, check_signal_monitor
+from scenarios.monitoring import AdaptiveLimits, Monitor
 from scenarios.names import check_known, check_unique
 from scenarios.pipeline import Pipeline
 from scenarios.policies import Policy
 from scenarios.response import Response
+from scenarios.signal_monitors import check_signal_monitor
 from scenarios.signals import SOURCE_CADENCES, Layer, Signal
 from scenarios.telemetry import Telemetry
 from scenarios.units import Accuracy, MoneyPerItem, PositiveDays, format_duration
+from scenarios.whole_windows import check_whole_windows
 from scenarios.world import Feature, Labels, Quality, RecordedQuality, Slice, Traffic, none_from_word
 
 MAX_WINDOWS = 2_000_000
@@ -66,7 +69,9 @@ class Scenario(Component):
     window: PositiveDays = Field(
         default=1 / 24, description="resolution of the data plane: the world is constant within a window"
     )
-    currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="label of all money")
+    currency: str = Field(
+        default="USD", pattern="^[A-Z]{3}$", description="label of all money; the sign $ stands for it"
+    )
     value_per_query_per_unit_accuracy: MoneyPerItem = Field(
         description="worth of accuracy going from 0 to 1, per request, e.g. '$0.50'"
     )
@@ -119,6 +124,7 @@ class Scenario(Component):
         """Keep what was written, so that `with_` can change it and validate the whole again."""
         scenario = handler(data)
         if isinstance(data, dict):
+            check_currency(data, scenario.currency)
             scenario._written = data
             scenario._base_dir = (info.context or {}).get("base_dir")
         return scenario
@@ -213,8 +219,7 @@ class Scenario(Component):
         count = self.horizon / self.window
         if not count <= MAX_WINDOWS:
             raise ValueError(f"horizon has {count:.3g} windows, expected at most {MAX_WINDOWS:,}")
-        if abs(count - round(count)) > 1e-6 * max(count, 1.0) or round(count) < 1:
-            raise ValueError("horizon must be a whole number of windows")
+        check_whole_windows("horizon", self.horizon, self.window, "windows")
         cells = round(count) * max(len(self.features), 1) * len(self.slice_names)
         if cells > MAX_CELLS:
             raise ValueError(f"windows x features x slices is {cells:,}, expected at most {MAX_CELLS:,}")
@@ -239,9 +244,11 @@ class Scenario(Component):
             check_unique(group, [monitor.label for monitor in monitors])
             for number, monitor in enumerate(monitors):
                 self.check_monitor(f"{group}[{number}]", monitor)
+                check_deadline(self, f"{group}[{number}]", monitor)
         for number, policy in enumerate(self.policies):
             for monitor in policy.triggers or ():
                 self.check_monitor(f"policies[{number}]", monitor)
+                check_deadline(self, f"policies[{number}]", monitor)
         check_menu(self)
         return self
 
@@ -260,11 +267,8 @@ class Scenario(Component):
             raise ValueError(f"{place}: metric {monitor.metric} needs features, and the scenario has none")
         for field in ("window", "cadence"):
             given: float | None = getattr(monitor, field)
-            if given is None:
-                continue
-            ratio = given / self.window
-            if ratio < 1 - 1e-9 or abs(ratio - round(ratio)) > 1e-6 * ratio:
-                raise ValueError(f"{place}.{field}: must be a whole number of simulation windows")
+            if given is not None:
+                check_whole_windows(f"{place}.{field}", given, self.window)
         self._check_looks(place, monitor)
 
     def _check_looks(self, place: str, monitor: Monitor) -> None:
@@ -308,9 +312,7 @@ class Scenario(Component):
             raise ValueError("pipeline.learning.time_constant needs quality of kind degradation")
         if not isinstance(self.quality, RecordedQuality):
             return self
-        ratio = self.quality.period / self.window
-        if abs(ratio - round(ratio)) > 1e-6 * max(ratio, 1.0) or round(ratio) < 1:
-            raise ValueError("quality.period must be a whole number of windows")
+        check_whole_windows("quality.period", self.quality.period, self.window, "windows")
         last = len(self.quality.matrix.rows[0]) - 1
         if self.horizon > last * self.quality.period * (1 + 1e-9):
             raise ValueError(f"horizon is longer than the {last} recorded periods after the first")

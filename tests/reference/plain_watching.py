@@ -132,7 +132,7 @@ class Watching:
             "cadence": dice.one(None, hours(self.window * looks)),
         }
         if kind == "freshness":
-            return wished | {"deadline": dice.one("3h", "20h"), **self.rule("threshold", "adaptive")}
+            return wished | {"deadline": dice.one("3h", "17h"), **self.rule("threshold", "adaptive")}
         if wished["cadence"]:
             wished["window"] = dice.one(None, hours(self.window), wished["cadence"])
         wished |= self.rule("threshold", "threshold", "adaptive", "significance", "cusum", "detector")

@@ -46,7 +46,7 @@ def test_tiers_are_read():
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("retention", {"retention": 30}, "got 30, expected a list or a duration"),
-    ("retention", {"retention": []}, "at least 1 items"),
+    ("retention", {"retention": []}, "got an empty list, expected a list of at least 1 item"),
     ("retention[0].keep", {"retention": [{"every": "15s"}]}, "missing; expected a duration"),
     (
         "retention[0].keep",

@@ -24,10 +24,15 @@ QUANTITIES = {
     "count": units.COUNT,
     "size": units.SIZE,
     "number": units.NUMBER,
+    "level": units.LEVEL,
 }
 
 GOOD: list[tuple[str, Any, Exact | float | int]] = [
     ("duration", "30s", Exact(30, 86_400)),
+    ("level", 0.5, 0.5),
+    ("level", -2, -2),
+    ("level", "10%", Exact(1, 10)),
+    ("level", "2.5 %", Exact(1, 40)),
     ("duration", "100ms", Exact(1, 864_000)),
     ("duration", "250us", Exact(250, 86_400 * 10**6)),
     ("duration", "250µs", Exact(250, 86_400 * 10**6)),
@@ -296,6 +301,7 @@ class Everything(BaseModel):
     count: units.Count
     size: units.Bytes
     number: units.Real
+    level: units.Level
 
 
 FIELDS = {kind: kind.replace(" ", "_") for kind in QUANTITIES}
@@ -310,6 +316,7 @@ VALID = {
     "count": "50k",
     "size": "1.5 GB",
     "number": 0.5,
+    "level": "10%",
 }
 
 

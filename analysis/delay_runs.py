@@ -18,14 +18,13 @@ from scenarios.monitoring import Monitor
 from scenarios.response import Fatigue, Response
 from scenarios.schema import Scenario
 from scenarios.telemetry import BILLING_MONTH
-from sim.incidents import Incident, sees
+from sim.incidents import TIME_SLACK, sees
 from sim.ledger import MONITORING
 from sim.policies import Policy
 from sim.record import Result
 from sim.world import World
 
 Groups = Mapping[str, Sequence[Monitor]]
-_SLACK = 1e-9
 
 
 class Delayed(NamedTuple):
@@ -131,8 +130,8 @@ def _delays(name: str, failure: Failure, monitors: Sequence[Monitor], result: Re
     found, busy = [], -1.0
     for incident in result.raw_incidents:
         onset = incident.onset.time
-        detected = _detected(incident, calls)
-        healed = detected is None and incident.onset.heals <= scenario.horizon - _SLACK
+        detected = next((time for time in calls if incident.active(time)), None)
+        healed = detected is None and incident.onset.heals <= scenario.horizon - TIME_SLACK
         delay = float("nan") if detected is None else detected - onset
         found.append(
             Delayed(
@@ -143,13 +142,8 @@ def _delays(name: str, failure: Failure, monitors: Sequence[Monitor], result: Re
                 delay,
                 scenario.horizon - onset,
                 healed,
-                onset < busy - _SLACK,
+                onset < busy - TIME_SLACK,
             )
         )
         busy = max(busy, incident.end)
     return found
-
-
-def _detected(incident: Incident, calls: Sequence[float]) -> float | None:
-    """First call while an incident lasts."""
-    return next((time for time in calls if incident.onset.time < time <= incident.end + _SLACK), None)

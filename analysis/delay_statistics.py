@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.intervals import LEVEL, Interval, check_level
+from analysis.intervals import LEVEL, Interval, check_level, mean_interval
 from analysis.ranges import INSIDE, NON_NEGATIVE, POSITIVE
 
 Array = NDArray[np.float64]
@@ -53,10 +53,17 @@ def detection_quantile(delay: ArrayLike, watched: ArrayLike, probability: float)
     return float(times[reached[0]]) if len(reached) else float("nan")
 
 
-def check_confidence(confidence: float) -> None:
-    """Raise ValueError for a confidence that is none."""
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence: got {confidence}, expected a number between 0 and 1, such as 0.95")
+def non_negative_mean(values: ArrayLike, level: float = LEVEL) -> Interval:
+    """Mean of what cannot be below 0, such as costs and delays, with its t interval; NaN values are left out.
+
+    values: any number of them, >= 0; level: confidence in (0, 1). Raises ValueError for another level.
+
+    >>> non_negative_mean([0.0, 0.0, 3.0]).low, non_negative_mean([1.0]).low
+    (0.0, nan)
+    """
+    found = mean_interval(values, level)
+    # Student's t is symmetric: of few and skewed values its interval reaches below 0, where no mean can be.
+    return found._replace(low=float(np.maximum(found.low, 0.0)))
 
 
 def poisson_interval(count: float, exposure: float, level: float = LEVEL) -> Interval:

@@ -1,4 +1,4 @@
-"""How late each layer of monitoring detects each failure mode, how often it errs, and what it costs.
+"""How late each layer of monitoring, or each monitor, detects each failure mode, how often it errs, and what it costs.
 
 >>> import scenarios
 >>> effects = [{"signal": "age", "stall": "18h"}]
@@ -16,19 +16,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pandas as pd
 
 from analysis.delay_runs import Delayed, Groups, Spent, can_see, play_groups
-from analysis.delay_statistics import check_confidence, detection_quantile, poisson_interval
+from analysis.delay_statistics import detection_quantile, non_negative_mean, poisson_interval
 from analysis.entrants import entrant_of
-from analysis.intervals import LEVEL, mean_interval
+from analysis.intervals import LEVEL, check_level
 from analysis.progress import progress_of
 from analysis.workers import in_order
 from scenarios.monitoring import Monitor
 from scenarios.policies import PolicySpec, parse_policy
+from scenarios.problems import choice
 from scenarios.schema import Scenario
+from scenarios.signals import Layer
 from scenarios.telemetry import BILLING_MONTH
 from sim.policies import Policy
 
@@ -36,10 +38,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REPLICATIONS = 20
+By = Literal["layer", "monitor"]
+"""What is measured alone: all monitors of a layer together, or each monitor."""
 ALL = "all layers"
-LAYERS = (
-    "infrastructure", "freshness", "schema", "features", "outputs", "accuracy", "slices", "business",
-)  # fmt: skip
+"""The group of all monitors, whatever is measured alone."""
 FEW = 20
 """With fewer incidents than this the figures of a failure mode say little."""
 
@@ -61,7 +63,7 @@ class GroupRuns:
         rows = rows[(rows["group"] == group) & rows["failure"].isin(failures)]
         shown = rows[~rows["hidden"]]
         delay, watched = shown["delay_days"].to_numpy(), shown["watched_days"].to_numpy()
-        mean = mean_interval(delay, self.confidence)
+        mean = non_negative_mean(delay, self.confidence)
         missed = int(shown["delay_days"].isna().sum())
         return {
             "incidents": len(shown),
@@ -81,7 +83,7 @@ class GroupRuns:
         rows = self.spent[self.spent["group"] == group]
         count, days = float(rows["false_alarms"].sum()), float(rows["days"].sum())
         rate = poisson_interval(count, days / BILLING_MONTH, self.confidence)
-        cost = mean_interval(rows["cost_per_month"].to_numpy(), self.confidence)
+        cost = non_negative_mean(rows["cost_per_month"].to_numpy(), self.confidence)
         return {
             "false_alarms_per_month": rate.mean,
             "false_low": rate.low,
@@ -97,10 +99,10 @@ class GroupRuns:
 
 @dataclass(frozen=True)
 class DetectionDelays:
-    """Times to detection by layer and failure mode, false alarms and cost by layer.
+    """Times to detection by layer (or monitor) and failure mode, false alarms and cost by layer (or monitor).
 
-    A layer is played alone, and a failure mode too: an incident ends when it is detected, so that the delay of the next
-    one is its own. Times are days from the onset; a month has 30 days. Figures of delays:
+    A layer or monitor is played alone, and a failure mode too: an incident ends when it is detected, so that the delay
+    of the next one is its own. Times are days from the onset; a month has 30 days. Figures of delays:
     incidents, detected: the number that they rest on; median_days, p90_days: over all of them, NaN where fewer were
     detected (those cut off by the end of the run count for as long as they were watched);
     mean_detected_days, mean_low, mean_high: of the detected ones only; undetected_share: not detected by the time the
@@ -114,29 +116,35 @@ class DetectionDelays:
     seed: int
     runs: GroupRuns = field(repr=False)
     warnings: tuple[str, ...]
+    by: By = "layer"
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Layers that have monitors, from the infrastructure up."""
+        return tuple(layers_of(self.scenario))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What was measured alone: layers that have monitors, or monitors, from the infrastructure up."""
         return tuple(name for name in self.runs.groups if name != ALL)
 
     def table(self) -> pd.DataFrame:
-        """One row a layer and failure mode; blind: nothing that the layer looks at is moved by it."""
-        return pd.concat([self._of(layer) for layer in self.layers], ignore_index=True)
+        """One row a layer (or monitor) and failure mode; blind: nothing that it looks at is moved by the failure."""
+        return pd.concat([self._of(group) for group in self.groups], ignore_index=True)
 
     def together(self) -> pd.DataFrame:
         """One row a failure mode, with all layers at work."""
         return self._of(ALL)
 
     def costs(self) -> pd.DataFrame:
-        """One row a layer, and one for all of them: false alarms while nothing fails, and cost, in 30 days.
+        """One row a layer (or monitor), and one for all of them: false alarms while nothing fails, cost, in 30 days.
 
         drift_alarms: calls while nothing fails that are right about the model's own decay, in all `days`.
         """
-        return pd.DataFrame([{"layer": name} | self.runs.spending(name) for name in self.runs.groups])
+        return pd.DataFrame([{self.by: name} | self.runs.spending(name) for name in self.runs.groups])
 
     def plot(self) -> Figure:
-        """Delays by layer and failure mode, and both delays and false alarms against cost."""
+        """Delays by failure mode and layer (or monitor), and both delays and false alarms against cost."""
         from analysis.plot_delays import plot_delays
 
         return plot_delays(self)
@@ -164,7 +172,7 @@ class DetectionDelays:
         return pd.DataFrame(
             [
                 {
-                    "layer": group,
+                    self.by: group,
                     "failure": failure.name,
                     "blind": not can_see(self.scenario, monitors, failure),
                 }
@@ -177,6 +185,7 @@ class DetectionDelays:
 def detection_delays(
     scenario: Scenario,
     *,
+    by: By = "layer",
     replications: int = REPLICATIONS,
     seed: int = 0,
     workers: int | None = None,
@@ -186,24 +195,30 @@ def detection_delays(
 ) -> DetectionDelays:
     """Play each layer of a scenario's monitors alone, and all together, against each of its failure modes.
 
-    replications: worlds, >= 2, the same for all layers; workers: processes, all cores when None, never shows in the
-    result; policy: what retrains meanwhile; confidence: of all intervals, in (0, 1).
+    by: what plays alone, each 'layer' or each 'monitor'; replications: worlds, >= 2, the same for all of them; workers:
+    processes, all cores when None, never shows in the result; policy: what retrains meanwhile; confidence: of all
+    intervals, in (0, 1).
     The free perfect monitor (metric truth) belongs to no layer and is left out.
     Raises ValueError for a scenario without monitors or failures, and outside the ranges.
     """
+    if by not in get_args(By):
+        raise ValueError(f"by: unknown {by!r}: {choice(str(by), get_args(By))}")
     layers = layers_of(scenario)
     together = [monitor for monitors in layers.values() for monitor in monitors]
-    groups = layers | {ALL: together}
+    alone = layers if by == "layer" else {monitor.label: [monitor] for monitor in together}
+    if ALL in alone:
+        raise ValueError(f"monitors: one is named {ALL!r}, expected another name: that is the group of all")
+    groups = alone | {ALL: together}
     entrant = ready(scenario, policy, replications, confidence)
     runs = play(scenario, groups, entrant, replications, seed, workers, confidence, progress)
-    return DetectionDelays(scenario, entrant.name, replications, seed, runs, _warnings(scenario, runs))
+    return DetectionDelays(scenario, entrant.name, replications, seed, runs, _warnings(scenario, runs), by)
 
 
 def layers_of(scenario: Scenario) -> dict[str, list[Monitor]]:
     """Monitors of each layer that has some. Raises ValueError where there are none."""
     found = {
         layer: [monitor for monitor in scenario.monitors if scenario.layer_of(monitor) == layer]
-        for layer in LAYERS
+        for layer in get_args(Layer)
     }
     found = {layer: monitors for layer, monitors in found.items() if monitors}
     if not found:
@@ -215,7 +230,7 @@ def ready(
     scenario: Scenario, policy: str | PolicySpec | Policy, replications: int, confidence: float
 ) -> Policy:
     """The policy, when all that was asked for is sound. Raises ValueError."""
-    check_confidence(confidence)
+    check_level(confidence, "confidence")
     if isinstance(replications, bool) or not isinstance(replications, int) or replications < 2:
         raise ValueError(f"replications: got {replications!r}, expected a whole number, at least 2")
     if not scenario.failures:

@@ -119,10 +119,10 @@ def standard_deviation(x: Array) -> float:
     return 0.0 if spread <= 1e-12 * float(np.abs(x).max()) else spread
 
 
-def check_level(level: float) -> None:
-    """Raise ValueError for a level that is no confidence."""
+def check_level(level: float, name: str = "level") -> None:
+    """Raise ValueError for a level that is no confidence; name: of the argument that the user gave."""
     if not 0.0 < level < 1.0:
-        raise ValueError(f"level: got {level}, expected a number between 0 and 1")
+        raise ValueError(f"{name}: got {level}, expected a number between 0 and 1, such as {LEVEL}")
 
 
 def finite_sample(values: ArrayLike, least: int, name: str = "values") -> Array:

@@ -241,17 +241,19 @@ def budget(
 
     policy: what retrains meanwhile; triggered where the scenario has triggers, else never. limit: monitoring cost a
     month (a twelfth of a year) that the plan must keep on average, '$500/month' or a number. replications: worlds of
-    the plans that matter, >= 2 (20 or more are sensible). confidence: of intervals, and that the search drops no plan wrongly.
+    the plans that matter, >= 2 (20 or more are sensible). confidence: of intervals, and of dropping no plan wrongly.
     full: play every plan in all worlds. workers: processes, all cores when None; the result is the same for any number.
     Raises ValueError for a scenario with nothing to buy, and for what does not fit.
     """
-    check_level(confidence)
+    check_level(confidence, "confidence")
     if replications < LEAST:
         raise ValueError(f"replications: got {replications}, expected at least {LEAST}")
     monthly = None if limit is None else parse_limit(limit)
     foreign = foreign_currency(limit, scenario.currency) if isinstance(limit, str) else None
     if foreign is not None:
-        raise ValueError(f"limit: {limit!r} is in {foreign}, expected {scenario.currency}, or $ which stands for it")
+        raise ValueError(
+            f"limit: {limit!r} is in {foreign}, expected {scenario.currency}, or $ which stands for it"
+        )
     wanted = ("triggered" if scenario.triggers else "never") if policy is None else policy
     ((name, entrant),) = policies_of(scenario, [wanted], seed, workers).items()
     plans, options = plans_of(scenario), tuple(len(choices) for choices in choices_of(scenario))

@@ -18,7 +18,7 @@ from scenarios.monitoring import AdaptiveLimits, Monitor
 from scenarios.policies import PolicySpec
 from scenarios.problems import choice
 from scenarios.schema import Scenario
-from scenarios.units import DURATION
+from scenarios.units import DURATION, format_duration
 from sim.policies import Policy
 
 if TYPE_CHECKING:
@@ -61,9 +61,15 @@ class OperatingCurve:
             rows.append(setting | self.runs.spending(name) | self.runs.delays(name, self.failures))
         return pd.DataFrame(rows)
 
+    def knob_text(self, value: float) -> str:
+        """A threshold of the table as it is written for people."""
+        if self.knob == "deadline":
+            return format_duration(value)
+        return f"{value:.4g}/d" if self.knob == "false_alarms" else f"{value:.4g}"
+
     def plot(self) -> Figure:
         """Delay against false alarms, one line a cadence (and rows), and both against cost."""
-        from analysis.plot_delays import plot_operating_curve
+        from analysis.plot_operating_curve import plot_operating_curve
 
         return plot_operating_curve(self)
 

@@ -44,7 +44,7 @@ def verdict(found: BudgetFound) -> str:
 
 
 def _bought(found: BudgetFound, plan: int) -> str:
-    name = _short_name(found, plan)
+    name = short_name(found, plan)
     return f"nothing, {name}" if name.startswith(ALL_OFF) else name
 
 
@@ -58,7 +58,7 @@ def _runner_up(found: BudgetFound) -> str:
     totals = {plan: float(found.values(plan, "total").mean()) for plan in others}
     plan = min(totals, key=totals.__getitem__)
     more = totals[plan] - float(found.values(found.recommended, "total").mean())
-    return f" Next best is {_short_name(found, plan)}, {format_money(more, found.scenario.currency)} a year dearer."
+    return f" Next best is {short_name(found, plan)}, {format_money(more, found.scenario.currency)} a year dearer."
 
 
 def _nothing_fits(found: BudgetFound) -> str:
@@ -66,7 +66,7 @@ def _nothing_fits(found: BudgetFound) -> str:
     costs = [_monthly(_month(found.estimate(plan, "monitoring")), currency) for plan in (cheapest, best)]
     return (
         f"Nothing fits: no plan keeps {_monthly(found.limit or 0.0, currency)}. The cheapest, "
-        f"{_short_name(found, cheapest)}, costs {costs[0]}; the one of least total cost, {_short_name(found, best)}, "
+        f"{short_name(found, cheapest)}, costs {costs[0]}; the one of least total cost, {short_name(found, best)}, "
         f"{costs[1]}."
     )
 
@@ -86,7 +86,7 @@ def budget_text(found: BudgetFound) -> str:
             + ("" if found.limit is None else ", ! beyond the limit"),
             aligned(_frontier_rows(found), "plan"),
             *_parts(found),
-            f"The next dollar, around {_short_name(found, found.recommended)} (money a year, {percent} intervals)",
+            f"The next dollar, around {short_name(found, found.recommended)} (money a year, {percent} intervals)",
             aligned(_marginal_rows(found), "entry"),
             "\n".join([*_returns(found, percent), effort(found)]),
             verdict(found),
@@ -126,7 +126,7 @@ def _frontier_rows(found: BudgetFound) -> dict[str, dict[str, str]]:
     currency, rows = found.scenario.currency, {}
     for plan, row in zip(frontier_plans(found), records(found.frontier()), strict=True):
         mark = ("*" if row["best"] else "") + ("" if row["affordable"] else "!")
-        rows[f"{_short_name(found, plan)} {mark}".rstrip()] = {
+        rows[f"{short_name(found, plan)} {mark}".rstrip()] = {
             "monitoring": _money(row["monitoring"], currency),
             "loss": _money(row["loss"], currency),
             "low": _money(row["loss_low"], currency),
@@ -164,7 +164,7 @@ def _parts(found: BudgetFound) -> list[str]:
         for category, mean in means.items()
         if mean != 0.0
     }
-    name = _short_name(found, found.recommended)
+    name = short_name(found, found.recommended)
     return [f"What {name} spends on monitoring, a year", aligned(rows, "part")] if rows else []
 
 
@@ -272,7 +272,7 @@ def _plan(found: BudgetFound, plan: int) -> dict[str, Any]:
     }
 
 
-def _short_name(found: BudgetFound, plan: int) -> str:
+def short_name(found: BudgetFound, plan: int) -> str:
     """The plan's name without what is off and telemetry that is as written; what stays on when all is off."""
     choices = found.plans[plan].choices
     bought = [str(choice) for choice in choices if not choice.off and (choice.monitors or choice.telemetry)]

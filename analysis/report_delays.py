@@ -28,33 +28,33 @@ NONE = "none"
 
 
 def delays_text(found: DetectionDelays) -> str:
-    """Delays of each layer, of all of them, and their false alarms and cost."""
+    """Delays of each layer (or monitor), of all of them, and their false alarms and cost."""
     scenario, percent = found.scenario, _percent(found.runs.confidence)
     head = (
         f"{scenario.title}: {format_duration(scenario.horizon)}, policy {found.policy}, {found.replications} "
-        f"replications; each layer alone, each failure mode alone\n"
+        f"replications; each {found.by} alone, each failure mode alone\n"
         f"median and 90 % over all incidents ('{NONE}' where fewer were detected), mean over the detected ones with "
         f"its {percent} interval"
     )
     alone = {
-        f"{row['layer']}: {row['failure']}": _delay_cells(row) for row in found.table().to_dict("records")
+        f"{row[found.by]}: {row['failure']}": _delay_cells(row) for row in found.table().to_dict("records")
     }
     together = {str(row["failure"]): _delay_cells(row) for row in found.together().to_dict("records")}
     return "\n\n".join(
         [
             head,
             "Time from onset to detection",
-            aligned(alone, "layer: failure"),
+            aligned(alone, f"{found.by}: failure"),
             "The same with all layers together",
             aligned(together, "failure"),
             f"False alarms while nothing fails, and cost of monitoring, in 30 days with {percent} intervals",
-            aligned(_cost_rows(found), "layer"),
+            aligned(_cost_rows(found), found.by),
         ]
     )
 
 
 def delays_document(found: DetectionDelays) -> dict[str, Any]:
-    """Delays of layers as one JSON document; days and money in 30 days, numbers that do not exist are null."""
+    """Delays of layers or monitors as one JSON document; days, money in 30 days, null where there is no number."""
     scenario = found.scenario
     return {
         "scenario": scenario.title,
@@ -63,6 +63,7 @@ def delays_document(found: DetectionDelays) -> dict[str, Any]:
         "policy": found.policy,
         "replications": found.replications,
         "confidence": found.runs.confidence,
+        "by": found.by,
         "delays": records(found.table()),
         "together": records(found.together()),
         "costs": records(found.costs()),
@@ -106,7 +107,7 @@ def _delay_figures(row: Mapping[Any, Any]) -> dict[str, str]:
 
 def _cost_rows(found: DetectionDelays) -> dict[str, dict[str, str]]:
     return {
-        str(row["layer"]): _spending_cells(row, found.scenario.currency)
+        str(row[found.by]): _spending_cells(row, found.scenario.currency)
         for row in found.costs().to_dict("records")
     }
 
@@ -138,7 +139,7 @@ def curve_text(found: OperatingCurve) -> str:
     for number, row in enumerate(found.table().to_dict("records"), start=1):
         spending = _spending_cells(row, scenario.currency)
         rows[f"{number}"] = {
-            found.knob: _knob(row["threshold"], found.knob),
+            found.knob: found.knob_text(row["threshold"]),
             "cadence": format_duration(row["cadence_days"]),
             "rows": "" if math.isnan(row["rows"]) else f"{row['rows']:.0f}",
             **{key: spending[key] for key in ("false alarms", "from", "to", "cost")},
@@ -167,12 +168,6 @@ def curve_document(found: OperatingCurve) -> dict[str, Any]:
 def save_curve(found: OperatingCurve, folder: str | Path) -> list[Path]:
     """Write operating_curve.json, operating_curve.csv and operating_curve.png. Raises OSError."""
     return _save(curve_document(found), found.table(), found.plot(), folder, "operating_curve")
-
-
-def _knob(value: float, knob: str) -> str:
-    if knob == "deadline":
-        return format_duration(value)
-    return f"{value:.4g}/d" if knob == "false_alarms" else f"{value:.4g}"
 
 
 # ---------------------------------------------------------------- traffic
@@ -257,7 +252,7 @@ def _time(days: float) -> str:
 
 
 def _bound(days: float) -> str:
-    return "" if math.isnan(days) else format_duration(max(days, 0.0))
+    return "" if math.isnan(days) else format_duration(days)
 
 
 def _percent(confidence: float) -> str:

@@ -50,7 +50,7 @@ def _each(result: Result) -> list[str]:
             "onset": f"{row['onset_days']:.2f} d",
             "detected after": _after(row, "detected_days"),
             "by": row["by"] or "nobody",
-            "repaired after": _after(row, "repaired_days"),
+            "repaired after": _after(row, "resolved_days"),
             "loss": format_money(row["loss"], result.scenario.currency),
         }
         for number, row in list(enumerate(table.to_dict("records")))[-LAST:]
@@ -65,13 +65,13 @@ def _after(row: dict[Any, Any], moment: str) -> str:
 
 
 def _mode_row(rows: pd.DataFrame, currency: str) -> dict[str, str]:
-    detected, repaired = rows["detected_days"].notna(), rows["repaired_days"].notna()
+    detected, repaired = rows["detected_days"].notna(), rows["resolved_days"].notna()
     return {
         "incidents": str(len(rows)),
         "detected": str(int(detected.sum())),
         "MTTD": _hours((rows["detected_days"] - rows["onset_days"])[detected]),
         "repaired": str(int(repaired.sum())),
-        "MTTR": _hours((rows["repaired_days"] - rows["onset_days"])[repaired]),
+        "MTTR": _hours((rows["resolved_days"] - rows["onset_days"])[repaired]),
         "loss": format_money(float(rows["loss"].sum()), currency),
     }
 

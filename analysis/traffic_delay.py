@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.delay_runs import Delayed, measured_delays
-from analysis.delay_statistics import check_confidence
+from analysis.delay_statistics import non_negative_mean
 from analysis.detection import SAMPLES_OF_THE_SOURCE, ProportionMonitor, per_day
 from analysis.economics import detection_time, samples_to_tell_apart
-from analysis.intervals import LEVEL, mean_interval
+from analysis.intervals import LEVEL, check_level
 from analysis.progress import progress_of
 from analysis.ranges import INSIDE
 from analysis.workers import in_order
@@ -97,7 +97,7 @@ class TrafficDelays:
 
     def plot(self) -> Figure:
         """Delay against requests per day."""
-        from analysis.plot_delays import plot_traffic
+        from analysis.plot_traffic import plot_traffic
 
         return plot_traffic(self)
 
@@ -142,7 +142,7 @@ class TrafficDelays:
             ]
             rows = rows[~rows["hidden"]]
             delay = rows["delay_days"].to_numpy()
-            mean = mean_interval(delay, self.confidence)
+            mean = non_negative_mean(delay, self.confidence)
             row |= {
                 f"{moment}_days": mean.mean,
                 f"{moment}_low": mean.low,
@@ -180,7 +180,7 @@ def traffic_delays(
     """
     INSIDE.check("p0", p0)
     INSIDE.check("alpha", alpha)
-    check_confidence(confidence)
+    check_level(confidence, "confidence")
     if not 0.0 < p1 < p0:
         raise ValueError(f"p1: got {p1}, expected an accuracy above 0 and below p0 ({p0:g})")
     if not alpha < 0.5:

@@ -47,7 +47,8 @@ class DataPlane:
         self.accuracy = np.full((len(self.weights), self.windows), np.nan)
         self.version_number = np.zeros(self.windows, dtype=np.int64)
         self.incidents = incidents
-        self.unharmed = np.full_like(self.accuracy, np.nan) if incidents.all else self.accuracy
+        fails = bool(world.scenario.failures)
+        self.unharmed = np.full_like(self.accuracy, np.nan) if fails else self.accuracy
         """(slices, windows) accuracy that there would be without incidents."""
         self.champions: list[Champion] = []
         self.scanned = 0
@@ -84,6 +85,13 @@ class DataPlane:
         if window >= self.scanned:
             return
         self.scanned, self._block = window, BLOCK
+        for watch in self.watches:
+            watch.rewind(window)
+
+    def disturbed(self, now: float) -> None:
+        """What incidents do has changed: compute again from here."""
+        window, _ = self._window_of(now)
+        self.scanned, self._block = min(self.scanned, window), BLOCK
         for watch in self.watches:
             watch.rewind(window)
 

@@ -14,12 +14,14 @@ import numpy as np
 import simpy
 from numpy.typing import NDArray
 
+from scenarios.failures import Failure
 from scenarios.monitoring import Monitor
 from scenarios.policies import PolicySpec, parse_policy
 from scenarios.schema import Scenario
 from sim.dataplane import DataPlane
 from sim.deployment import adversaries_of
-from sim.incidents import Incidents
+from sim.durations import draw
+from sim.incidents import Incident, Incidents, Onset
 from sim.ledger import Ledger
 from sim.monitoring import Alarm, LabelWatch, Watch, labels_used, lifts_of, watches_of
 from sim.oracle import best_dates
@@ -30,6 +32,7 @@ from sim.response import Responders
 from sim.retraining import retraining
 from sim.telemetry import post_rest, telemetry_bills
 from sim.view import View
+from sim.work import Work
 from sim.world import World
 
 _TIME_SLACK = 1e-9
@@ -111,6 +114,7 @@ class Run:
         self.ledger = Ledger()
         self.alarms: list[Alarm] = []
         self.events: list[Event] = []
+        self.work: list[Work] = []
         self.requested: list[float] = []
         self.memory: dict[str, Any] = {}
         self.waiting: list[str | None] = []
@@ -211,10 +215,25 @@ class Run:
 
     def _onsets(self) -> Any:
         """Failures begin when they do."""
-        for incident in self.incidents.all:
+        for incident in list(self.incidents.all):  # what actions cause joins them later
             yield self.env.timeout(max(incident.onset.time - self.now, 0.0))
-            self.record("incident", incident.failure.name, "")
-            self.ledger.post("incident", incident.failure.cost)
+            self._begun(incident)
+
+    def begin_incident(self, failure: Failure) -> Incident:
+        """An action causes a failure now."""
+        heals = math.inf
+        if failure.lasts is not None:
+            heals = self.now + draw(
+                failure.lasts, self.world.stream_at(f"lasts:{failure.name}", self.now).random
+            )
+        incident = self.incidents.add(Onset(failure, self.now, heals))
+        self._begun(incident)
+        self.plane.disturbed(self.now)
+        return incident
+
+    def _begun(self, incident: Incident) -> None:
+        self.record("incident", incident.failure.name, "")
+        self.ledger.post("incident", incident.failure.cost)
 
     def _announce(self, window: int, watch: Watch) -> None:
         self._alarm_pending = True
@@ -278,6 +297,7 @@ class Run:
             served=self.incidents.served(0, self.scenario.windows),
             raw_incidents=self.incidents.all,
             pages=[] if self.responders is None else self.responders.pages,
+            work=self.work,
         )
 
     def _post_running_costs(self) -> None:

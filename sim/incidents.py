@@ -9,6 +9,7 @@ counts as that part.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -50,9 +51,18 @@ class Incident:
     """First alarm of a monitor that can see it."""
     by: str = ""
     """That monitor."""
-    acted: float | None = None
+    paged: float | None = None
+    """Somebody was called who did not ignore it."""
+    acknowledged: float | None = None
     """Somebody took it up."""
-    repaired: float | None = None
+    mitigated: float | None = None
+    """Its harm was made smaller, or ended."""
+    left: float = 1.0
+    """Share of its harm that is left between mitigation and end."""
+    resolved: float | None = None
+    """Its cause was removed; None also for one that healed."""
+    severity: str = ""
+    """P0 to P3, as people judged it; empty where nobody did."""
     loss: float = 0.0
     """Money it has cost, known when the run is over."""
 
@@ -73,6 +83,11 @@ class Incident:
         if self.leads >= self.end:
             return np.zeros(len(edges) - 1)
         total = self._area(np.clip(edges, self.leads, self.end))
+        if self.left < 1.0 and self.mitigated is not None:
+            since = min(max(self.mitigated, self.leads), self.end)
+            total -= (1.0 - self.left) * (
+                self._area(np.clip(edges, since, self.end)) - self._area(np.array([since]))
+            )
         return np.clip(
             np.diff(total) / np.diff(edges), 0.0, 1.0
         )  # a level of 1 + 2e-16 would lose more than all
@@ -130,9 +145,28 @@ class Incidents:
             if sees(self.scenario, monitor, incident.failure)
         )
 
+    def add(self, onset: Onset) -> Incident:
+        """An incident that an action causes begins now: none that has begun is later."""
+        incident = Incident(onset, min(onset.heals, self.scenario.horizon))
+        mode = self._modes[onset.failure.name]
+        for line in (self.all, mode):
+            line.insert(bisect_right(line, onset.time, key=lambda other: other.onset.time), incident)
+        place = mode.index(incident)
+        if place > 0:
+            before = mode[place - 1]
+            incident.leads = max(incident.onset.time, before.leads, before.end)
+        _line_up(mode, place)
+        return incident
+
+    def ease(self, incident: Incident, time: float, left: float) -> None:
+        """Mitigate an incident: from now to its end it does a share `left`, 0 to 1, of its harm."""
+        incident.mitigated, incident.left = time, left
+
     def repair(self, incident: Incident, time: float) -> None:
         """End an incident."""
-        incident.repaired = incident.end = time
+        incident.resolved = incident.end = time
+        if incident.mitigated is None:
+            incident.mitigated = time
         mode = self._modes[incident.failure.name]
         _line_up(mode, mode.index(incident))
 

@@ -18,6 +18,7 @@ from scenarios.units import DAYS_PER_YEAR, HOURS_PER_DAY
 from sim.incidents import Incident
 from sim.ledger import Ledger
 from sim.monitoring import Alarm, Champion
+from sim.work import Work
 
 if TYPE_CHECKING:
     from scenarios.schema import Scenario
@@ -75,6 +76,8 @@ class Result:
     """(windows,) share of the requests that was served at all; None where all were."""
     raw_incidents: Sequence[Incident] = field(default=(), repr=False)
     pages: Sequence[Page] = field(default=(), repr=False)
+    work: Sequence[Work] = field(default=(), repr=False)
+    """What people did, as it ended."""
 
     @cached_property
     def costs(self) -> pd.Series:
@@ -122,15 +125,21 @@ class Result:
             "incidents_undetected": float(len(self.raw_incidents) - len(known)),
             "incident_mttd_hours": _mean_hours([(i.detected or 0.0) - i.onset.time for i in known]),
             "incident_mttr_hours": _mean_hours(
-                [i.repaired - i.onset.time for i in known if i.repaired is not None]
+                [i.resolved - i.onset.time for i in known if i.resolved is not None]
             ),
             "pages": float(len(self.pages)),
             "false_pages": float(sum(not page.true for page in self.pages)),
         }
 
     @cached_property
+    def work_log(self) -> pd.DataFrame:
+        """One row a stretch of work, as it ended: person, role, task, start and end (days), failure and onset."""
+        names = ["person", "role", "task", "start_days", "end_days", "failure", "onset_days"]
+        return pd.DataFrame(self.work, columns=names)
+
+    @cached_property
     def incidents(self) -> pd.DataFrame:
-        """One row an incident: failure, onset, detection (by which monitor), when taken up, repaired and ended, loss.
+        """One row an incident: failure, onset, detection, by which monitor, the steps to its end, severity, loss.
 
         Moments in days, NaN for what never happened; loss: its share of the money lost on accuracy and requests while
         it was there, and its own price. They add up to the category incident of the ledger.
@@ -141,9 +150,12 @@ class Result:
                 "onset_days": incident.onset.time,
                 "detected_days": _or_nan(incident.detected),
                 "by": incident.by,
-                "acted_days": _or_nan(incident.acted),
-                "repaired_days": _or_nan(incident.repaired),
+                "paged_days": _or_nan(incident.paged),
+                "acknowledged_days": _or_nan(incident.acknowledged),
+                "mitigated_days": _or_nan(incident.mitigated),
+                "resolved_days": _or_nan(incident.resolved),
                 "end_days": incident.end,
+                "severity": incident.severity,
                 "loss": incident.loss,
             }
             for incident in self.raw_incidents
@@ -153,9 +165,12 @@ class Result:
             "onset_days",
             "detected_days",
             "by",
-            "acted_days",
-            "repaired_days",
+            "paged_days",
+            "acknowledged_days",
+            "mitigated_days",
+            "resolved_days",
             "end_days",
+            "severity",
             "loss",
         ]
         return pd.DataFrame(rows, columns=columns)

@@ -71,7 +71,7 @@ class Responders:
 
     def hear(self, alarm: Alarm, watch: Watch, causes: list[Incident]) -> None:
         """A monitor called; causes: the active incidents that it can see."""
-        new = [incident for incident in causes if incident.acted is None]
+        new = [incident for incident in causes if incident.acknowledged is None]
         if causes and not new:
             return  # it tells of what is being repaired
         certain = watch.monitor.metric == "truth"
@@ -80,7 +80,7 @@ class Responders:
             page.alarms.append((watch.label, alarm.true))
             page.causes += [incident for incident in new if incident not in page.causes]
             for incident in new if page.acted else ():
-                incident.acted = self.run.now
+                incident.paged = incident.acknowledged = self.run.now
             return
         page = Page(self.run.now, [(watch.label, alarm.true)], new, certain)
         self.pages.append(page)
@@ -110,7 +110,7 @@ class Responders:
             return
         run.record("page", ", ".join(page.monitors), "")
         for incident in page.causes:
-            incident.acted = run.now
+            incident.paged = incident.acknowledged = run.now
         duration = draw(self.response.triage, luck.random)
         yield run.env.timeout(duration)
         page.closed = True

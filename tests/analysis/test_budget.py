@@ -241,7 +241,7 @@ def test_equal_plans_are_named_together() -> None:
     ("changes", "words"),
     [
         ({"replications": 1}, "at least 2"),
-        ({"confidence": 95}, "level"),
+        ({"confidence": 95}, "confidence"),
         ({"policy": "psi"}, "one of: never"),
     ],
 )

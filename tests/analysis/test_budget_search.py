@@ -67,7 +67,9 @@ def test_its_probability_of_being_right_is_honest() -> None:
 def test_the_probability_for_one_rival_is_that_of_student() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal([[0.0, 0.4]], 1.0, (12, 2))
-    runs = PlanRuns(lambda pairs: np.array([[0.0, values[w, p]] + [0.0] * (len(COLUMNS) - 2) for p, w in pairs]), 2)
+    runs = PlanRuns(
+        lambda pairs: np.array([[0.0, values[w, p]] + [0.0] * (len(COLUMNS) - 2) for p, w in pairs]), 2
+    )
     runs.extend({0: 12, 1: 12})
     exact = probability_negative(values[:, 0] - values[:, 1])
     assert probability_best(runs, 0, [1]) == pytest.approx(exact, abs=4 * math.sqrt(0.25 / 2000))

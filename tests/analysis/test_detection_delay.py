@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.delay_runs import measured_delays
-from analysis.delay_statistics import detection_curve, detection_quantile
+from analysis.delay_statistics import detection_curve, detection_quantile, non_negative_mean
 from analysis.detection_delay import ALL, detection_delays
 from analysis.intervals import mean_interval
+from analysis.plot_delays import TALLEST
 from analysis.run_lengths import cusum_run_length, shewhart_run_length
 from analysis.traffic_delay import traffic_delays
 from scenarios.loader import validate_mapping
@@ -299,6 +301,56 @@ def test_the_picture_has_a_row_for_each_layer_and_failure(layers: Any) -> None:
     assert isinstance(figure, Figure)
     assert len(figure.axes[0].get_yticklabels()) == len(layers.table())
     assert all(ax.get_ylabel() for ax in figure.axes[1:])
+    for ax in figure.axes:
+        for axis, scale in ((ax.xaxis, ax.get_xscale()), (ax.yaxis, ax.get_yscale())):
+            assert ("(log scale)" in axis.get_label_text()) == (scale == "log")
+
+
+def test_a_picture_of_many_layers_and_failures_is_no_taller_than_a_page(layers: Any) -> None:
+    many = [{"name": f"f{number}", "rate": "1/y", "accuracy_drop": 0.1} for number in range(40)]
+    figure = replace(layers, scenario=layered().with_(failures=many)).plot()
+    assert figure.get_figheight() <= TALLEST
+    left, right = figure.axes[:2]
+    assert len(left.get_yticks()) == len(right.get_yticks()) == 20 * 3
+    assert left.get_ylim() == right.get_ylim()
+
+
+# ---------------------------------------------------------------- monitors
+
+
+SLICED = {
+    "horizon": "40d",
+    "slices": [{"name": "tablet", "weight": "5%"}],
+    "labels": {},
+    "failures": [{"name": "client", "slice": "tablet", "accuracy_drop": 0.29, "onsets": ["5.5d", "20.5d"]}],
+    "monitors": [
+        {"metric": "slice_accuracy", "slice": "tablet", "threshold": 0.1, "cadence": "1d", "window": "1d"},
+        {"metric": "slice_accuracy", "slice": "tablet", "name": "late", "threshold": 0.1, "cadence": "4d"},
+        {"metric": "accuracy", "name": "overall", "threshold": 0.1, "cadence": "1d", "window": "1d"},
+    ],
+}
+
+
+def test_each_monitor_of_a_layer_has_its_own_figures() -> None:
+    found = detection_delays(system(**SLICED), by="monitor", replications=2, workers=1)
+    names = ("overall", "slice_accuracy[tablet]", "late")  # by layer, from the infrastructure up
+    assert found.groups == names
+    assert found.layers == ("accuracy", "slices")
+    table = found.table().set_index("monitor")
+    assert table.loc["slice_accuracy[tablet]", "mean_detected_days"] == pytest.approx(0.5)
+    assert table.loc["late", "mean_detected_days"] > 1.0
+    # 29 % of a slice of 5 % is 1.5 % of all: an average that is watched for 10 % never sees it.
+    assert (table.loc["overall", "undetected_share"], table.loc["overall", "blind"]) == (1.0, False)
+    assert found.costs()["monitor"].tolist() == [*names, ALL]
+    assert "overall: client" in str(found)
+    assert found.to_dict()["by"] == "monitor"
+    assert [text.get_text() for text in found.plot().axes[0].get_yticklabels()] == list(names)
+
+
+def test_a_layer_alone_is_its_only_monitor_alone(layers: Any) -> None:
+    found = detection_delays(layered(), by="monitor", replications=3, workers=1)
+    assert found.table().drop(columns="monitor").equals(layers.table().drop(columns="layer"))
+    assert found.costs().drop(columns="monitor").equals(layers.costs().drop(columns="layer"))
 
 
 # ---------------------------------------------------------------- statistics
@@ -324,6 +376,24 @@ def test_healed_ones_stay_in_the_count() -> None:
     assert detection_curve([], [])[0].size == 0
     with pytest.raises(ValueError, match="watched"):
         detection_curve([2.0], [1.0])
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.0, 3.0], [1.0, 2.0, 3.0], [5.0], [], [math.nan, 4.0, 4.0]])
+def test_the_mean_of_what_cannot_be_negative_has_no_negative_bound(values: list[float]) -> None:
+    found, whole = non_negative_mean(values, 0.9), mean_interval(values, 0.9)
+    assert found.mean == whole.mean or math.isnan(whole.mean)
+    assert found.high == whole.high or math.isnan(whole.high)
+    assert found.low == max(whole.low, 0.0) or (math.isnan(found.low) and math.isnan(whole.low))
+
+
+def test_no_table_has_a_negative_bound() -> None:
+    # Two worlds, one of them with nearly all the incidents: symmetric intervals of delays and costs pass 0.
+    scenario = layered().with_(**{"horizon": "6d", "failures[0].rate": "0.3/d", "failures[1].rate": "0.3/d"})
+    found = detection_delays(scenario, replications=2, workers=1)
+    cost = found.runs.spent[found.runs.spent["group"] == "freshness"]["cost_per_month"]
+    assert mean_interval(cost).low < 0.0
+    assert (found.costs()[["cost_low", "false_low"]] >= 0.0).all(axis=None)
+    assert not (found.table()["mean_low"] < 0.0).any()
 
 
 # ---------------------------------------------------------------- traffic
@@ -387,6 +457,8 @@ def test_the_picture_of_traffic_has_log_axes(traffic: Any) -> None:
         ({}, {"replications": 1}, "replications: got 1"),
         ({}, {"confidence": 2.0}, "confidence: got 2.0"),
         ({}, {"policy": "nonsense"}, "nonsense"),
+        ({}, {"by": "moniter"}, "by: unknown 'moniter': did you mean 'monitor'"),
+        ({"monitors": [{"metric": "accuracy", "name": ALL}]}, {"by": "monitor"}, "one is named 'all layers'"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -426,6 +498,12 @@ def test_the_command_prints_and_writes(file: Path, tmp_path: Path) -> None:
     assert {path.name for path in out.iterdir()} == names
 
 
+def test_the_command_measures_each_monitor(file: Path) -> None:
+    found = json.loads(called(file, *QUICK, "--by", "monitor", "--json").stdout)
+    assert {row["monitor"] for row in found["delays"]} == {"old data", "errors", "accuracy"}
+    assert found["by"] == "monitor"
+
+
 def test_the_command_draws_an_operating_curve_and_traffic(file: Path, tmp_path: Path) -> None:
     grid = ("--monitor", "errors", "--thresholds", "0.03,0.04", "--cadences", "1h,2h", *QUICK)
     found = json.loads(called(file, *grid, "--json", "--out", tmp_path / "out").stdout)
@@ -454,6 +532,9 @@ def test_the_command_plays_traffic(file: Path, tmp_path: Path) -> None:
         (("--rates", "1/s"), "applies to --traffic"),
         (("--traffic", "--p1", "0.99"), "p1: got 0.99"),
         (("--confidence", "1.5"), "confidence: got 1.5"),
+        (("--by", "team"), "by: unknown 'team': one of: layer, monitor"),
+        (("--by", "monitor", "--monitor", "errors"), "--by: applies to all monitors"),
+        (("--by", "monitor", "--traffic"), "takes no --by"),
     ],
 )
 def test_wrong_input_is_one_message_and_status_2(

@@ -25,8 +25,11 @@ class PlainIncident:
     end: float
     detected: float | None = None
     by: str = ""
-    acted: float | None = None
-    repaired: float | None = None
+    paged: float | None = None
+    acknowledged: float | None = None
+    mitigated: float | None = None
+    resolved: float | None = None
+    severity: str = ""
     loss: float = 0.0
 
     @property
@@ -103,7 +106,7 @@ class PlainIncidents:
         )
 
     def repair(self, incident: PlainIncident, time: float) -> None:
-        incident.repaired = incident.end = time
+        incident.resolved = incident.mitigated = incident.end = time
 
     def harmed(self, accuracy: list[float], window: int) -> list[float]:
         """Accuracy of each slice that incidents leave."""

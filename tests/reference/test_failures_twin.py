@@ -128,8 +128,8 @@ def compare(number: int) -> tuple[int, int]:
     for trouble, row in zip(told.troubles, rows, strict=True):
         for mine, theirs in (
             (trouble.detected, row["detected_days"]),
-            (trouble.acted, row["acted_days"]),
-            (trouble.repaired, row["repaired_days"]),
+            (trouble.acted, row["acknowledged_days"]),
+            (trouble.repaired, row["resolved_days"]),
             (trouble.end, row["end_days"]),
         ):
             assert (math.nan if mine is None else mine) == pytest.approx(theirs, abs=1e-9, nan_ok=True)

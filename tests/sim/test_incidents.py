@@ -130,7 +130,7 @@ def test_an_unseen_failure_costs_its_drop_until_it_heals(share: float, fields: d
     row = result.incidents.iloc[0]
     assert (row["loss"], row["end_days"]) == (pytest.approx(expected, rel=1e-9), pytest.approx(12.51))
     assert math.isnan(row["detected_days"])
-    assert math.isnan(row["repaired_days"])
+    assert math.isnan(row["resolved_days"])
 
 
 def test_lost_requests_are_paid_in_full() -> None:

@@ -59,7 +59,7 @@ class Timeline:
         self.events.append((round(self.now / HOUR, 6), kind, subject))
 
     def repair(self, incident: Incident, time: float) -> None:
-        incident.repaired = incident.end = time
+        incident.resolved = incident.end = time
 
     def repaired(self, incident: Incident, now: float) -> None:
         """Where monitors would start afresh."""
@@ -99,7 +99,9 @@ def incident(hour: float, name: str = "f", heals: float = 2400.0, **fields: Any)
 
 
 def hours_of(found: Incident) -> list[float | None]:
-    return [None if t is None else round(t / HOUR, 6) for t in (found.acted, found.repaired, found.end)]
+    return [
+        None if t is None else round(t / HOUR, 6) for t in (found.acknowledged, found.resolved, found.end)
+    ]
 
 
 def test_a_page_that_is_acted_on_leads_to_the_repair_of_what_was_seen() -> None:

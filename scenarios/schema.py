@@ -31,6 +31,8 @@ from scenarios.names import check_known, check_unique
 from scenarios.pipeline import Pipeline
 from scenarios.policies import Policy
 from scenarios.response import Response
+from scenarios.serving import Serving
+from scenarios.serving_checks import check_serving
 from scenarios.signal_monitors import check_signal_monitor
 from scenarios.signals import SOURCE_CADENCES, Layer, Signal
 from scenarios.telemetry import Telemetry
@@ -111,6 +113,9 @@ class Scenario(Component):
         default=[], description="what a monitoring budget can buy: options of monitors and of telemetry"
     )
     pipeline: Pipeline = Pipeline()
+    serving: Serving | None = Field(
+        default=None, description="GPU pools that answer the requests one by one; not simulated when absent"
+    )
     policies: list[Policy] = Field(
         default_factory=lambda: _default_policies(), description="what `compare` compares"
     )
@@ -250,6 +255,7 @@ class Scenario(Component):
                 self.check_monitor(f"policies[{number}]", monitor)
                 check_deadline(self, f"policies[{number}]", monitor)
         check_menu(self)
+        check_serving(self)
         return self
 
     def check_monitor(self, place: str, monitor: Monitor) -> None:

@@ -83,7 +83,7 @@ class LatencyRecord:
         reached = np.cumsum(self._counts)
         place = np.searchsorted(reached, np.maximum(chance * reached[-1], 1.0), side="left")
         middle = LOWEST * RATIO ** (np.minimum(place, BINS - 1) + 0.5)
-        return np.minimum(middle, self.largest)
+        return np.asarray(np.minimum(middle, self.largest))
 
     def intervals(self) -> pd.DataFrame:
         """One row an interval: start_s, requests, lost, slow (served, above the limit), mean_s, max_s."""

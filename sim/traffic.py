@@ -1,4 +1,4 @@
-"""Requests per window: a non-homogeneous Poisson process, or recorded rates."""
+"""Requests per window: a non-homogeneous Poisson process, recorded rates, or what `serving.arrivals` says."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.schema import Scenario
+from scenarios.serving_arrivals import Deterministic, Renewal, SelfSimilar, Trace
 from scenarios.units import DAYS_PER_YEAR
 from scenarios.world import Burst
+from sim.arrival_traces import expected_trace_counts, trace_counts
 from sim.durations import draw
+from sim.fractional_noise import step_factors
+from sim.renewal import renewal_counts
 
 Array = NDArray[np.float64]
 _TIME_SLACK = 1e-9
@@ -18,12 +22,25 @@ _TIME_SLACK = 1e-9
 
 def requests(scenario: Scenario, stream: Callable[[str], np.random.Generator]) -> Array:
     """Number of requests of each window, shape (windows,)."""
-    expected = expected_requests(scenario)
-    if scenario.traffic.bursts is not None:
-        expected = expected * _burst_factor(scenario.traffic.bursts, scenario, stream("bursts"))
-    if scenario.traffic.arrivals == "deterministic":
+    process = None if scenario.serving is None else scenario.serving.arrivals
+    if isinstance(process, Trace):
+        return trace_counts(process, scenario.windows, scenario.window, stream)
+    expected = mean_requests(scenario, stream)
+    if isinstance(process, Renewal):
+        return renewal_counts(expected, scenario.window, process.cv, stream)
+    if isinstance(process, SelfSimilar):
+        expected = expected * step_factors(process, scenario, stream).mean(axis=1)
+    if scenario.traffic.arrivals == "deterministic" or isinstance(process, Deterministic):
         return expected
     return stream("traffic").poisson(expected).astype(np.float64)
+
+
+def mean_requests(scenario: Scenario, stream: Callable[[str], np.random.Generator]) -> Array:
+    """Mean number of requests of each window with the bursts of this replication, shape (windows,)."""
+    expected = expected_requests(scenario)
+    if scenario.traffic.bursts is None:
+        return expected
+    return expected * _burst_factor(scenario.traffic.bursts, scenario, stream("bursts"))
 
 
 def whole(expected: Array) -> Array:
@@ -38,6 +55,8 @@ def whole(expected: Array) -> Array:
 def expected_requests(scenario: Scenario) -> Array:
     """Mean number of requests of each window without bursts, shape (windows,)."""
     traffic, window = scenario.traffic, scenario.window
+    if scenario.serving is not None and isinstance(scenario.serving.arrivals, Trace):
+        return expected_trace_counts(scenario.serving.arrivals, scenario.windows, window)
     times = np.asarray((np.arange(scenario.windows) + 0.5) * window, dtype=np.float64)
     edges = _edges(scenario)
     if traffic.recorded is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from scenarios.base import Component
 from scenarios.distributions import Duration, Fixed
@@ -122,7 +122,11 @@ class DesignDays(Component):
         return self
 
 
-Resolution = Literal["exact", "auto"] | DesignDays
+Resolution = Annotated[
+    Annotated[Literal["exact", "auto"], Tag("word")] | Annotated[DesignDays, Tag("days")],
+    Discriminator(lambda value: "days" if isinstance(value, (dict, DesignDays)) else "word"),
+]
+"""`exact`, `auto`, or a mapping of design days."""
 
 
 class Serving(Component):

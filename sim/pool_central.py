@@ -95,17 +95,18 @@ class CentralPool:
         if number == 0:
             return
         last = self._queue[0][kernel.ARRIVAL, marks[kernel.END] - 1] if marks[kernel.END] > 0 else 0.0
-        if not kernel.in_order(times, work, max(self.now, last)):
-            raise ValueError(
-                f"times must be finite, sorted and not before {max(self.now, last)} s, work finite and >= 0"
-            )
-        numbers = np.arange(self._offered, self._offered + number)
-        self._offered += number
+        earliest = max(self.now, float(last))
         self._make_room(number)
         queue_f, queue_n = self._queue
         end = int(marks[kernel.END])
-        queue_f[kernel.ARRIVAL, end : end + number] = times
-        queue_f[kernel.WORK, end : end + number] = work
+        arrival, needs = (queue_f[row, end : end + number] for row in (kernel.ARRIVAL, kernel.WORK))
+        arrival[:], needs[:] = times, work
+        if not kernel.in_order(arrival, needs, earliest):  # nothing is offered before END has moved
+            raise ValueError(
+                f"times must be finite, sorted and not before {earliest} s, work finite and >= 0"
+            )
+        numbers = np.arange(self._offered, self._offered + number)
+        self._offered += number
         queue_n[kernel.NUMBER, end : end + number] = numbers
         if self._discipline == "lifo":
             queue_f[kernel.KEY, end : end + number] = -numbers

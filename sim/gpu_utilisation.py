@@ -15,7 +15,7 @@ import numpy as np
 
 from scenarios.serving_pools import ServingPool
 from scenarios.serving_services import LanguageModel, ModelService, ServiceTime
-from sim.service_times import batch_curve, batch_parts, power_speed, sequence_times
+from sim.service_times import batch_curve, batch_parts, power_speed, sequence_times, sequences_of
 
 Pattern = Literal["compute-bound", "memory-bound", "I/O-bound", "batch-starved"]
 
@@ -130,14 +130,14 @@ def sequence_use(
     if not isinstance(service, LanguageModel):
         raise ValueError(f"service: a {service.kind} has no sequences")
     times = sequence_times(pool)
-    decoding = times.iteration(new_tokens=0.0, running=running, cached_tokens=cached_tokens)
+    decoding = times.seconds(running, cached_tokens)
     read = times.weights_read + times.per_kv_token * cached_tokens
     # While it reads prompts, arithmetic is the limit and memory is read now and then.
     gpu = prefill_share + (1.0 - prefill_share) * min(times.per_sequence * running / decoding, 1.0)
     memory = (1.0 - prefill_share) * min(read / decoding, 1.0)
     per_sequence = cached_tokens / running if running else 1.0
-    most = max(times.sequences(max(per_sequence, 1.0)), 1)
-    full = times.iteration(new_tokens=0.0, running=most, cached_tokens=most * per_sequence)
+    most = max(sequences_of(times, max(per_sequence, 1.0)), 1)
+    full = times.seconds(most, most * per_sequence)
     reached = min((running / decoding) / (most / full), 1.0)
     return GpuUse(busy, gpu, memory, 0.0, running, reached, _pattern(gpu, memory, 0.0, reached < STARVED))
 

@@ -19,6 +19,7 @@ from scenarios.serving_pools import ServingPool
 from scenarios.serving_services import BatchCurve, LanguageModel, ModelService, ServiceTime
 from scenarios.units import SECONDS_PER_DAY
 from sim.durations import mean, quantile
+from sim.pool_sequences import Iteration
 
 Array = NDArray[np.float64]
 
@@ -112,13 +113,14 @@ def batch_curve(pool: ServingPool) -> Array:
 
 
 def request_work(pool: ServingPool, sizes: Array, rng: np.random.Generator) -> Array:
-    """What requests bring to a pool: seconds for a service time, else a factor on the batch; (n,).
+    """What requests bring to a pool: seconds for a service time, else a factor on the batch, (n,).
 
-    sizes: as `sim.arrivals` gives them, tokens in and out (n, 2) or work (n, 1); an llm takes them as they are.
+    An llm takes tokens, (n, 2): whole numbers, at least one out.
+    sizes: as `sim.arrivals` gives them, tokens in and out (n, 2) or work (n, 1)
     """
     service = pool.service
     if isinstance(service, LanguageModel):
-        return sizes
+        return np.maximum(np.rint(sizes), (0.0, 1.0))
     tokens = sizes.shape[1] == 2
     if not isinstance(service, ServiceTime):
         return np.ones(len(sizes)) if tokens else np.ascontiguousarray(sizes[:, 0])
@@ -133,47 +135,30 @@ def request_work(pool: ServingPool, sizes: Array, rng: np.random.Generator) -> A
     return np.asarray(seconds / power_speed(pool.accelerator, pool.power_cap))
 
 
-@dataclass(frozen=True)
-class SequenceTimes:
-    """Seconds of the iterations of a language model with continuous batching, and the room of its cache.
+def seconds_alone(iteration: Iteration, tokens_in: float, tokens_out: float) -> float:
+    """Seconds of a sequence that has a replica to itself, which reads its prompt and writes a token an iteration.
 
-    An iteration takes overhead + prefill_per_token * new tokens + max(per_sequence * running, weights_read +
-    per_kv_token * tokens in the cache).
+    >>> round(seconds_alone(Iteration(1e6, 8, overhead=0.001, prefill_per_token=1e-4, weights_read=0.02), 500, 10), 3)
+    0.26
     """
-
-    overhead: float
-    prefill_per_token: float
-    per_sequence: float
-    weights_read: float
-    per_kv_token: float
-    kv_tokens: int
-    """Tokens that the cache has room for."""
-    max_sequences: int
-
-    def iteration(self, *, new_tokens: float, running: float, cached_tokens: float) -> float:
-        """Seconds of one iteration."""
-        decoding = max(self.per_sequence * running, self.weights_read + self.per_kv_token * cached_tokens)
-        return self.overhead + self.prefill_per_token * new_tokens + (decoding if running else 0.0)
-
-    def alone(self, tokens_in: float, tokens_out: float) -> float:
-        """Seconds of a request that has a replica to itself: the prefill gives its first token."""
-        further = max(tokens_out - 1.0, 0.0)
-        mean_cached = tokens_in + 0.5 * (1.0 + max(further, 1.0))
-        one = self.iteration(new_tokens=0.0, running=1.0, cached_tokens=mean_cached)
-        return self.overhead + self.prefill_per_token * tokens_in + further * one
-
-    def sequences(self, tokens: float) -> int:
-        """Sequences of `tokens` tokens each that run at the same time."""
-        return min(self.max_sequences, int(self.kv_tokens / tokens))
+    written = np.arange(int(tokens_out), dtype=np.float64)
+    memory = iteration.weights_read + iteration.per_kv_token * (tokens_in + written)
+    each = iteration.overhead + np.maximum(iteration.per_sequence, memory)
+    return float(iteration.prefill_per_token * tokens_in + each.sum())
 
 
-def sequence_times(pool: ServingPool) -> SequenceTimes:
-    """Times and cache of a replica of a pool with service llm. Raises ValueError where the weights do not fit.
+def sequences_of(iteration: Iteration, tokens: float) -> int:
+    """Sequences of `tokens` tokens each, in and out, that run at the same time on a replica."""
+    return min(iteration.max_sequences, int(iteration.kv_tokens / tokens))
+
+
+def sequence_times(pool: ServingPool) -> Iteration:
+    """Times of an iteration and the cache of a replica of an llm pool. Raises ValueError where the weights do not fit.
 
     >>> pool = ServingPool.model_validate({"accelerator": "h100_80gb", "gpus_per_replica": 4, "service": {
     ...     "kind": "llm", "parameters": "70B", "kv_per_token": "320 KiB", "max_sequences": 64}})
     >>> times = sequence_times(pool)
-    >>> times.sequences(8192), round(1000 * times.weights_read, 1)   # 2.7 GB of cache each; ms
+    >>> sequences_of(times, 8192), round(1000 * times.weights_read, 1)   # 2.7 GB of cache each; ms
     (55, 13.1)
     """
     service, accelerator, gpus = pool.service, pool.accelerator, pool.gpus_per_replica
@@ -188,7 +173,7 @@ def sequence_times(pool: ServingPool) -> SequenceTimes:
     # Two operations, a multiplication and an addition, for each parameter and token.
     per_token = 2.0 * used / (accelerator.peak * service.efficiency * speed * gpus)
     bandwidth = accelerator.memory_bandwidth * service.memory_efficiency * gpus
-    return SequenceTimes(
+    return Iteration(
         overhead=service.overhead * SECONDS_PER_DAY,
         prefill_per_token=per_token,
         per_sequence=per_token,
@@ -205,7 +190,7 @@ def mean_seconds(
     """Mean seconds of an average request that is served alone."""
     service = pool.service
     if isinstance(service, LanguageModel):
-        return sequence_times(pool).alone(tokens_in, tokens_out)
+        return seconds_alone(sequence_times(pool), tokens_in, tokens_out)
     if isinstance(service, ServiceTime):
         tokens = service.per_token_in * tokens_in + service.per_token_out * tokens_out
         days = tokens + mean(service.time) * work

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,13 +12,16 @@ import pytest
 from scenarios.accelerators import Accelerator, preset, preset_names
 from scenarios.serving_pools import ServingPool
 from sim.gpu_utilisation import REMEDIES, gpu_use, pattern_of, sequence_use
+from sim.pool_sequences import SequencePool
 from sim.service_times import (
     batch_curve,
     batch_parts,
     mean_seconds,
     power_speed,
     request_work,
+    seconds_alone,
     sequence_times,
+    sequences_of,
 )
 
 
@@ -111,30 +116,39 @@ LLAMA = {"kind": "llm", "parameters": "70B", "kv_per_token": "320 KiB", "overhea
 
 
 def test_a_language_model_by_hand():
-    times = sequence_times(
-        pool(
-            {**LLAMA, "efficiency": 1, "memory_efficiency": 1, "usable_memory": 1},
-            accelerator=OWN,
-            gpus_per_replica=2,
-        )
+    written = pool(
+        {**LLAMA, "efficiency": 1, "memory_efficiency": 1, "usable_memory": 1},
+        accelerator=OWN,
+        gpus_per_replica=2,
     )
+    times = sequence_times(written)
     assert times.weights_read == pytest.approx(140e9 / 2e12)
     assert times.prefill_per_token == pytest.approx(140e9 / 200e12)
     assert times.per_kv_token == pytest.approx(327_680 / 2e12)
     assert times.kv_tokens == int((160e9 - 140e9) / 327_680)
-    one = times.iteration(new_tokens=0, running=1, cached_tokens=0)
+    one = times.seconds(1, 0)
     assert one == pytest.approx(0.07), "a lone sequence waits for the weights"
-    assert times.iteration(new_tokens=0, running=200, cached_tokens=0) == pytest.approx(0.14)
-    assert times.iteration(new_tokens=1000, running=0, cached_tokens=0) == pytest.approx(0.7)
-    assert times.alone(1000, 1) == pytest.approx(0.7)
-    assert times.alone(0, 11) == pytest.approx(10 * one, rel=1e-3)
+    assert times.seconds(200, 0) == pytest.approx(0.14)
+    assert times.seconds(1, 0, prompts=1000) == pytest.approx(0.77)
+    assert seconds_alone(times, 1000, 1) == pytest.approx(0.77, rel=1e-2)
+    assert mean_seconds(written, 0, 10) == pytest.approx(10 * one, rel=1e-3)
+
+
+def test_a_sequence_alone_takes_what_the_pool_says():
+    written = pool(LLAMA, accelerator="h100_80gb", gpus_per_replica=4)
+    plane = SequencePool(sequence_times(written))
+    plane.add(0, at=0.0)
+    plane.offer(np.array([1.0]), request_work(written, np.array([[900.0, 50.0]]), np.random.default_rng(0)))
+    plane.advance(100.0)
+    served = plane.collect()
+    assert served.finish[0] - 1.0 == pytest.approx(mean_seconds(written, 900, 50), rel=1e-9)
 
 
 def test_a_sequence_of_70b_needs_the_cache_that_the_source_says():
     # 'A 70B parameter model may require 2-4 GB of KV-cache per active sequence'.
     assert 2e9 < 327_680 * 8192 < 4e9
     times = sequence_times(pool(LLAMA, accelerator="a100_80gb", gpus_per_replica=4))
-    assert times.sequences(8192) == int((4 * 80e9 * 0.9 - 140e9) / 327_680 / 8192)
+    assert sequences_of(times, 8192) == int((4 * 80e9 * 0.9 - 140e9) / 327_680 / 8192)
 
 
 def test_active_parameters_read_and_compute_less_and_take_the_same_room():
@@ -245,12 +259,11 @@ def test_the_a100_is_that_of_the_source():
     ("name", "other"), [("a100_80gb", "A100"), ("h100_80gb", "H100"), ("t4", "T4"), ("v100_32gb", "V100")]
 )
 def test_presets_agree_with_another_register_of_hardware(name, other):
-    mlsysim = pytest.importorskip("mlsysim")
-    from pathlib import Path
-
-    import yaml  # of mlsysim
-
-    file = Path(mlsysim.__file__).parent / "hardware" / "data" / "cloud" / f"{other}.yaml"
+    found_at = find_spec("mlsysim")  # importing it takes seconds
+    if found_at is None or found_at.origin is None:
+        pytest.skip("mlsysim is not installed")
+    file = Path(found_at.origin).parent / "hardware" / "data" / "cloud" / f"{other}.yaml"
+    yaml = pytest.importorskip("yaml")
     theirs = yaml.safe_load(file.read_text(encoding="utf-8"))
     found = preset(name)
 

@@ -34,7 +34,7 @@ bench: $(STAMP)
 	for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
 
 # Other tools that the benchmarks compare with; each pins old packages, so each gets an environment of its own.
-PEERS := evidently nannyml alibi-detect frouros river
+PEERS := evidently nannyml alibi-detect frouros river ciw salabim
 PEER_evidently := 'pandas<3'
 PEER_nannyml := 'pandas<3' statsmodels
 

@@ -134,6 +134,13 @@ def test_a_language_model_by_hand():
     assert mean_seconds(written, 0, 10) == pytest.approx(10 * one, rel=1e-3)
 
 
+def test_a_sequence_alone_takes_the_sum_of_its_iterations():
+    times = sequence_times(pool(LLAMA, accelerator="h100_80gb", gpus_per_replica=4))
+    further = sum(times.seconds(1, 900 + written) for written in range(1, 50))
+    assert seconds_alone(times, 900, 50) == pytest.approx(times.seconds(1, 900, prompts=900) + further)
+
+
+@pytest.mark.slow  # compiles the kernel
 def test_a_sequence_alone_takes_what_the_pool_says():
     written = pool(LLAMA, accelerator="h100_80gb", gpus_per_replica=4)
     plane = SequencePool(sequence_times(written))

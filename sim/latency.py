@@ -6,6 +6,8 @@ Up to two million latencies are kept and quantiles are exact; of more, counts in
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -80,10 +82,12 @@ class LatencyRecord:
         return float(found) if np.ndim(found) == 0 else np.asarray(found)
 
     def _from_bins(self, chance: Array) -> Array:
-        reached = np.cumsum(self._counts)
-        place = np.searchsorted(reached, np.maximum(chance * reached[-1], 1.0), side="left")
-        middle = LOWEST * RATIO ** (np.minimum(place, BINS - 1) + 0.5)
-        return np.asarray(np.minimum(middle, self.largest))
+        return np.asarray(np.minimum(_read(self._counts, chance), self.largest))
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Served requests by bin of latency, (BINS,)."""
+        return self._counts
 
     def intervals(self) -> pd.DataFrame:
         """One row an interval: start_s, requests, lost, slow (served, above the limit), mean_s, max_s."""
@@ -109,3 +113,29 @@ class LatencyRecord:
         requests, lost, slow, _, _ = self._table.T
         bad = (slow + lost) > (1.0 - quantile) * requests + 1e-9
         return int(np.count_nonzero((bad & math.isfinite(self.limit)) | (lost > loss * requests + 1e-9)))
+
+
+def pooled_quantile(
+    records: Sequence[LatencyRecord], weights: Sequence[float], probability: ArrayLike
+) -> float | Array:
+    """Quantile of the latencies of several runs together, each counted with a weight; of one run, its own.
+
+    probability: in [0, 1], scalar or array. NaN when nothing was served. Within 0.05 % of several runs.
+    """
+    if len(records) == 1:
+        return records[0].quantile(probability)
+    chance = np.asarray(probability, dtype=np.float64)
+    counts = np.sum([weight * record.counts for record, weight in zip(records, weights, strict=True)], axis=0)
+    if not counts.sum() > 0.0:
+        found = np.full(chance.shape, math.nan)
+    else:
+        found = np.minimum(_read(counts, chance), max(record.largest for record in records))
+    return float(found) if np.ndim(found) == 0 else np.asarray(found)
+
+
+def _read(counts: NDArray[Any], chance: Array) -> Array:
+    """The middle of the bin that holds each quantile."""
+    reached = np.cumsum(counts)
+    lowest = reached[np.flatnonzero(counts)[0]]
+    place = np.searchsorted(reached, np.maximum(chance * reached[-1], lowest * 1e-9), side="left")
+    return np.asarray(LOWEST * RATIO ** (np.minimum(place, BINS - 1) + 0.5))

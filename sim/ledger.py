@@ -21,6 +21,8 @@ CATEGORIES = (
     "monitoring_alert",
     "labelling",
     "on_call",
+    "serving",
+    "slo_penalty",
 )
 """Categories in use, in the order of tables. Later rooms of the house add theirs here."""
 WATCHING = CATEGORIES[CATEGORIES.index("monitoring") : CATEGORIES.index("labelling") + 1]

@@ -70,6 +70,9 @@ class Pool(Protocol):
     def in_service(self) -> int:
         """Requests that are being served, at the moment advanced to."""
 
+    def at_work(self, replica: int) -> bool:
+        """Whether a replica has something to do at the moment advanced to, also one that takes no more requests."""
+
     def busy(self) -> Array:
         """Seconds that each replica (by number) has worked up to the moment advanced to."""
 

@@ -232,6 +232,11 @@ class CentralPool:
             return self.now
         return float(self._slots[0][kernel.DONE, slot])
 
+    def at_work(self, replica: int) -> bool:
+        """Whether a replica serves requests at the moment advanced to."""
+        slot = self._slot(replica)
+        return slot is not None and bool(self._slots[1][kernel.SIZE, slot] > 0)
+
     def busy(self) -> Array:
         """Seconds that each replica (by number) has worked up to the moment advanced to."""
         total = np.zeros(max(self._worked, default=-1) + 1)

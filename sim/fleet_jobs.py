@@ -1,0 +1,180 @@
+"""Jobs that need GPUs: they wait for them, work, write checkpoints, are interrupted, and begin again.
+
+    asked -> (GPUs of the pool, from replicas or jobs of lower priority | hardware of its own) -> work -> done
+                 ^------------ interrupted: what came after the last checkpoint is lost ------'
+
+Source: chapter, 'Infrastructure Management' and the footnote on the economics of cloud training (spot capacity).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from scenarios.serving_jobs import Job
+from sim.durations import draw
+
+if TYPE_CHECKING:
+    from sim.fleet import Fleet
+
+Process = Generator[simpy.Event, Any, None]
+_SLACK = 1e-12
+
+
+@dataclass
+class JobRecord:
+    """One job, from the moment it was asked for."""
+
+    name: str
+    number: int
+    asked: float
+    """Days, as all times here."""
+    work: float
+    """Working time that it needs."""
+    started: float = math.nan
+    finished: float = math.nan
+    lost: float = 0.0
+    """Working time that interruptions have undone."""
+    interruptions: int = 0
+    gpu_days: float = 0.0
+    """Held, checkpoints and lost work included."""
+    cost: float = 0.0
+
+
+def jobs(fleet: Fleet, plan: Job) -> Process:
+    """One job after the other is asked for; each goes its own way."""
+    luck = fleet.luck(f"job:{plan.name}", 0)
+    number = 0
+    if plan.cadence is not None:
+        yield fleet.env.timeout(plan.first)
+    while True:
+        if plan.rate is not None:
+            yield fleet.env.timeout(luck.exponential(1.0 / plan.rate))
+        fleet.env.process(job(fleet, plan, number))
+        number += 1
+        if plan.cadence is not None:
+            yield fleet.env.timeout(plan.cadence)
+
+
+def job(fleet: Fleet, plan: Job, number: int) -> Process:
+    """One job, until it has done all of its work."""
+    luck = fleet.luck(f"job:{plan.name}", number + 1)
+    record = JobRecord(plan.name, number, fleet.now, draw(plan.duration, luck.random))
+    fleet.jobs.append(record)
+    left = record.work
+    while left > _SLACK:
+        restart = plan.restart if record.interruptions else 0.0
+        if plan.pool is None:
+            done = yield from _on_own_hardware(fleet, plan, record, left, restart, luck)
+        else:
+            done = yield from _in_pool(fleet, plan, record, left, restart)
+        left -= done
+    record.finished = fleet.now
+    fleet.record("job done", plan.name, f"number {number}, {record.interruptions} interruptions")
+
+
+def time_of(work: float, plan: Job) -> float:
+    """How long some work takes with its checkpoints, of which the last piece of work needs none.
+
+    >>> training = Job(name="t", duration="10h", cadence="1d", checkpoint="2h", checkpoint_cost="6min")
+    >>> round(24 * time_of(10 / 24, training), 3)
+    10.4
+    """
+    if plan.checkpoint is None:
+        return work
+    return work + max(math.ceil(work / plan.checkpoint - 1e-9) - 1, 0) * plan.checkpoint_cost
+
+
+def saved_after(elapsed: float, plan: Job) -> float:
+    """Work that is kept when a job is interrupted after a while: up to the last checkpoint that was finished.
+
+    >>> training = Job(name="t", duration="10h", cadence="1d", checkpoint="2h", checkpoint_cost="6min")
+    >>> [round(24 * saved_after(hours / 24, training), 3) for hours in (2.05, 2.1, 5)]
+    [0.0, 2.0, 4.0]
+    """
+    if plan.checkpoint is None:
+        return 0.0
+    return math.floor(elapsed / (plan.checkpoint + plan.checkpoint_cost) + 1e-9) * plan.checkpoint
+
+
+def _in_pool(fleet: Fleet, plan: Job, record: JobRecord, left: float, restart: float) -> Generator[Any, Any, float]:
+    """Work on GPUs of a pool until it is done or interrupted; the work that is done for good."""
+    pool = fleet.pool(plan.pool)
+    gpus, stopped = pool.gpus, fleet.env.event()
+    with gpus.waiting(plan.gpus, plan.priority):
+        while not gpus.take(plan.gpus, plan.priority):
+            if plan.priority > pool.plan.priority:
+                pool.give_up(plan.gpus - gpus.free - pool.leaving)
+            yield gpus.freed
+    begun = fleet.now
+    record.started = begun if math.isnan(record.started) else record.started
+    fleet.record("job started", plan.name, f"number {record.number}, {plan.gpus} GPUs of {pool.plan.name}")
+
+    def let_go() -> None:
+        days = (fleet.now - begun) * plan.gpus
+        record.gpu_days += days
+        cost = days * pool.plan.accelerator.price
+        record.cost += cost
+        fleet.ledger.post("retrain_compute", cost)
+        gpus.release(plan.gpus)
+
+    def interrupt() -> None:
+        let_go()
+        stopped.succeed()
+
+    needed = restart + time_of(left, plan)
+    if plan.preemptible:
+        with gpus.interruptible(plan.gpus, plan.priority, interrupt):
+            yield fleet.env.timeout(needed) | stopped
+    else:
+        yield fleet.env.timeout(needed)
+    if stopped.triggered:
+        return _interrupted(fleet, plan, record, left, fleet.now - begun - restart)
+    let_go()
+    pool.resize(pool.target)
+    return left
+
+
+def _on_own_hardware(
+    fleet: Fleet, plan: Job, record: JobRecord, left: float, restart: float, luck: Any
+) -> Generator[Any, Any, float]:
+    """Work on hardware that is rented for it until it is done, taken back or broken; the work done for good."""
+    begun = fleet.now
+    record.started = begun if math.isnan(record.started) else record.started
+    needed = restart + time_of(left, plan)
+    fails = math.inf if plan.failures is None else min(
+        draw(plan.failures.between, luck.random) for _ in range(plan.gpus)
+    )
+    taken = math.inf if plan.spot is None else min(
+        draw(plan.spot.lifetime, luck.random) for _ in range(plan.gpus)
+    )
+    lasts = min(needed, fails, taken)
+    yield fleet.env.timeout(lasts)
+    discount = 0.0 if plan.spot is None else plan.spot.discount
+    cost = plan.gpus * lasts * plan.hardware.price * (1.0 - discount)
+    record.gpu_days += plan.gpus * lasts
+    record.cost += cost
+    fleet.ledger.post("retrain_compute", cost)
+    if lasts == needed:
+        return left
+    done = _interrupted(fleet, plan, record, left, lasts - restart)
+    if lasts == taken:
+        assert plan.spot is not None
+        yield fleet.env.timeout(draw(plan.spot.replacement, luck.random))
+    else:
+        assert plan.failures is not None
+        yield fleet.env.timeout(draw(plan.failures.repair, luck.random))
+    return done
+
+
+def _interrupted(fleet: Fleet, plan: Job, record: JobRecord, left: float, worked: float) -> float:
+    """Note an interruption after some time of work; the work that was saved."""
+    saved = min(saved_after(max(worked, 0.0), plan), left)
+    record.interruptions += 1
+    record.lost += max(worked, 0.0) - saved
+    fleet.record("job interrupted", plan.name, f"number {record.number}")
+    return saved

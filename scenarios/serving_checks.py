@@ -118,6 +118,10 @@ def _check_pool(serving: Serving, place: str, pool: ServingPool) -> None:
         )
     if pool.max_wait and pool.max_batch == 1 and not isinstance(service, LanguageModel):
         raise ValueError(f"{place}.max_wait: there is nothing to wait for with max_batch 1")
+    if pool.discipline != "fifo" and (pool.queue != "central" or isinstance(service, LanguageModel)):
+        raise ValueError(
+            f"{place}.discipline: {pool.discipline} needs a central queue, and a service other than llm; expected fifo"
+        )
     check_fits(f"{place}.service", pool, pool.accelerator)
     _check_control(place, pool)
 

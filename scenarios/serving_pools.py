@@ -38,7 +38,9 @@ class ServingPool(Component):
         default="central",
         description="one queue for all replicas, or one each and how requests are dealt out",
     )
-    discipline: Discipline = Field(default="fifo", description="which of those that wait is next")
+    discipline: Discipline = Field(
+        default="fifo", description="which of those that wait is next; others than fifo with a central queue"
+    )
     queue_limit: Count | None = Field(
         default=None,
         description="a request that finds this many waiting is refused; of each replica unless the queue is central",

@@ -85,7 +85,7 @@ serving:
       accelerator: a100_80gb
       replicas: 2
       service: {kind: service_time, time: 50ms, per_token_in: 0.2ms, per_token_out: 15ms}
-      queue: power_of_two
+      queue: central
       discipline: shortest_first
       autoscaler: {kind: scheduled, plan: [{at: 8h, replicas: 4}, {at: 20h, replicas: 1}]}
     - name: own
@@ -242,6 +242,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("pools[0].power_cap", one(power_cap="40 W"), "40 W is not above the idle power of a100_80gb, 50 W"),
     ("pools[0].queue", one(queue="shortest"), "did you mean 'shortest_queue'?"),
+    ("pools[0].discipline", one(queue="random", discipline="lifo"), "lifo needs a central queue"),
     ("pools[0].queue_limit", one(queue_limit=-1), "got -1, expected at least 0"),
     ("pools[0].timeout", one(timeout="0s"), "got '0s', expected more than 0"),
     (

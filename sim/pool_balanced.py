@@ -37,6 +37,15 @@ class BalancedPool(ReplicaPool):
 
     `offer` takes work (n,) or (n, 1). `restarts` counts requests that were in service when their replica failed.
     Raises ValueError for arguments outside these ranges.
+
+    >>> pool = BalancedPool("round_robin", limit=1)
+    >>> for number in (0, 1):
+    ...     pool.add(number, at=0.0)
+    >>> pool.offer([0.0, 1.0, 2.0, 3.0, 4.0], [9.0, 1.0, 9.0, 9.0, 9.0])
+    >>> pool.advance(30.0)
+    >>> served = pool.collect()
+    >>> served.replica, served.start, served.status  # the fifth would be the second to wait at replica 0
+    (array([ 0,  1,  0,  1, -1]), array([ 0.,  1.,  9.,  3., nan]), array([1, 1, 1, 1, 2]))
     """
 
     _kernel: ClassVar[Any] = queue_balanced

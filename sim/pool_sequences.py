@@ -93,6 +93,14 @@ class SequencePool(ReplicaPool):
     cache is refused. A sequence whose replica fails is written anew from its prompt, is counted in `restarts`, and
     keeps its arrival time. `slow` counts from the next iteration on. `collect` returns `ServedSequences`.
     Raises ValueError for arguments outside these ranges.
+
+    >>> pool = SequencePool(Iteration(kv_tokens=1000, max_sequences=2, prefill_per_token=0.001, weights_read=0.5))
+    >>> pool.add(0, at=0.0)
+    >>> pool.offer([0.0, 0.25, 0.5], [[500, 3], [100, 1], [900, 2]])  # the third waits for the cache
+    >>> pool.advance(30.0)
+    >>> served = pool.collect()
+    >>> served.start, served.first_token.round(3), served.finish.round(3)
+    (array([0. , 1. , 2.1]), array([1. , 1.6, 3.5]), array([2.1, 1.6, 4. ]))
     """
 
     _kernel: ClassVar[Any] = continuous_batching

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.kernels.request_table import REQUEST, Columns, Records, first_kept, hand_out
+from sim.kernels.request_table import REQUEST, Columns, Records, enter, first_kept, hand_out
 
 _ROWS = 1024
 
@@ -39,34 +39,24 @@ class RequestWindow:
             raise ValueError(f"{times.shape} times need work of shape ({count}, {needs}), got {work.shape}")
         if count == 0:
             return
-        sorted_ = times[0] >= max(self._latest, now) and np.all(times[1:] >= times[:-1])
-        if not (sorted_ and np.isfinite(times[-1])):
-            raise ValueError(
-                "times must be sorted, none before those offered earlier or the moment advanced to"
-            )
-        if not (np.all(work >= 0.0) and np.all(np.isfinite(work))):
+        if not (work.min() >= 0.0 and work.max() < np.inf):
             raise ValueError("work must be finite and >= 0")
         self._make_room(count)
-        rows = len(self.table)
-        begin = self.offered & (rows - 1)
-        split = min(count, rows - begin)
+        if not enter(self.table, self.offered, times, max(self._latest, now)):
+            raise ValueError(
+                f"times must be finite and sorted, none before those offered earlier or the moment {now} advanced to"
+            )
         work = work.reshape(count, needs)
-        self._enter(self.table[begin : begin + split], times[:split], work[:split])
-        self._enter(self.table[: count - split], times[split:], work[split:])
+        begin = self.offered & (len(self.table) - 1)
+        split = min(count, len(self.table) - begin)
+        for place, name in enumerate(self._needs):
+            self.table[name][begin : begin + split] = work[:split, place]
+            self.table[name][: count - split] = work[split:, place]
+        for name in self._marks:
+            self.table[name][begin : begin + split] = np.nan
+            self.table[name][: count - split] = np.nan
         self.offered += count
         self._latest = float(times[-1])
-
-    def _enter(self, table: Records, times: ArrayLike, work: Any) -> None:
-        table["arrival"] = times
-        table["start"] = np.nan
-        table["status"] = 0
-        table["replica"] = -1
-        table["batch"] = 0
-        table["again"] = False
-        for place, name in enumerate(self._needs):
-            table[name] = work[:, place]
-        for name in self._marks:
-            table[name] = np.nan
 
     def _make_room(self, count: int) -> None:
         rows, alive = len(self.table), self.offered - self._oldest

@@ -87,7 +87,7 @@ class Balancer(NamedTuple):
     """(2,): index in `up` of the one whose turn is next; the place that had the last turn."""
 
 
-@njit(**_OPTIONS)
+@njit(**_OPTIONS, forceinline=True)
 def _append(requests: Records, replicas: Records, place: int, number: int, moment: float) -> None:
     line = replicas[place]
     if line.length == 0:
@@ -125,7 +125,7 @@ def _insert(requests: Records, replicas: Records, place: int, number: int, momen
     line.hint = number
 
 
-@njit(**_OPTIONS)
+@njit(**_OPTIONS, forceinline=True)
 def _patience(requests: Records, replicas: Records, rules: Rules, place: int) -> tuple[float, int]:
     """When somebody in a line leaves next (infinite for never), and who stands before him (-1 for nobody).
 
@@ -161,7 +161,7 @@ def _leave(requests: Records, replicas: Records, place: int, before: int, moment
     line.length -= 1
 
 
-@njit(**_OPTIONS)
+@njit(**_OPTIONS, forceinline=True)
 def _start(requests: Records, replicas: Records, rules: Rules, place: int, moment: float) -> None:
     """Start a batch of the oldest of the line of a replica, which is free."""
     mask = requests.shape[0] - 1
@@ -192,7 +192,7 @@ def _start(requests: Records, replicas: Records, rules: Rules, place: int, momen
     replica.free = finish
 
 
-@njit(**_OPTIONS)
+@njit(**_OPTIONS, forceinline=True)
 def _run(requests: Records, replicas: Records, rules: Rules, place: int, before: float) -> float:
     """Decide all starts and losses of patience at a replica before a moment; returns when the next one would be."""
     mask = requests.shape[0] - 1
@@ -264,7 +264,7 @@ def _shorter_of_two(
     return up[second] if b < a else up[first]
 
 
-@njit(**_OPTIONS)
+@njit(**_OPTIONS, forceinline=True)
 def _choose(
     requests: Records,
     replicas: Records,
@@ -292,7 +292,7 @@ def _choose(
     return up[int(u * up.shape[0])]
 
 
-@njit(**_OPTIONS)
+@njit(**_OPTIONS, forceinline=True)
 def _has_room(requests: Records, replicas: Records, rules: Rules, place: int, moment: float) -> bool:
     """Whether no more than the limit would wait at a replica with one more, not counting who starts at once."""
     replica = replicas[place]

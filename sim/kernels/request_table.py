@@ -9,6 +9,7 @@ and one argument instead of ten.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,27 @@ REQUEST: list[tuple[str, Any]] = [
     ),  # whether it has been started before, at a replica that failed: it never loses patience
 ]
 """Fields that every pool needs; a kind of pool adds what its requests need and what it records."""
+
+
+@njit(cache=True)
+def enter(requests: Records, offered: int, times: NDArray[np.float64], latest: float) -> bool:
+    """Write new requests with the numbers from `offered` on; False when times do not ascend from `latest`.
+
+    times: (n,), for which there are rows; what the requests need is written by the caller
+    """
+    mask = requests.shape[0] - 1
+    for i in range(times.shape[0]):
+        if not (latest <= times[i] < math.inf):
+            return False
+        latest = times[i]
+        request = requests[(offered + i) & mask]
+        request.arrival = latest
+        request.start = math.nan
+        request.status = 0
+        request.replica = -1
+        request.batch = 0
+        request.again = False
+    return True
 
 
 class Columns(NamedTuple):

@@ -56,7 +56,7 @@ class Iteration:
     def seconds(self, running: float, cached: float, prompts: float = 0.0) -> float:
         """How long an iteration takes with that many sequences, tokens in the cache, and tokens of new prompts.
 
-        >>> Iteration(1e6, 64, overhead=0.001, weights_read=0.02, per_kv_token=1e-7).seconds(64, 50_000)
+        >>> round(Iteration(1e6, 64, overhead=0.001, weights_read=0.02, per_kv_token=1e-7).seconds(64, 50_000), 6)
         0.026
         """
         memory = self.weights_read + self.per_kv_token * cached

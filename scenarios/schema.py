@@ -22,12 +22,14 @@ from pydantic import (
 
 from scenarios.base import Component
 from scenarios.currency import check_currency
+from scenarios.deployment import Deployment, Direct, check_deployment
 from scenarios.drift import Drift
 from scenarios.failure_checks import check_deadline, check_failures, check_signals
 from scenarios.failures import Failure
 from scenarios.menu import MenuEntry, check_menu
 from scenarios.monitoring import AdaptiveLimits, Monitor
 from scenarios.names import check_known, check_unique
+from scenarios.on_call import check_on_call
 from scenarios.pipeline import Pipeline
 from scenarios.policies import Policy
 from scenarios.response import Response
@@ -111,8 +113,14 @@ class Scenario(Component):
         default=[], description="what a monitoring budget can buy: options of monitors and of telemetry"
     )
     pipeline: Pipeline = Pipeline()
+    deployment: Deployment = Field(
+        default=Direct(), description="how a candidate goes live, and how one comes back"
+    )
     policies: list[Policy] = Field(
         default_factory=lambda: _default_policies(), description="what `compare` compares"
+    )
+    overlays: dict[Annotated[str, Field(pattern=r"^[A-Za-z][\w-]*$")], dict[str, Any]] = Field(
+        default={}, description="partial scenarios by name, for --overlay; checked when they are put over it"
     )
 
     _written: Any = PrivateAttr(default=None)
@@ -199,7 +207,7 @@ class Scenario(Component):
 
     def hash(self) -> str:
         """SHA-256 of the scenario's content: equal scenarios have equal hashes, wherever they are stored."""
-        content = self.model_dump(mode="json", exclude={"title", "story", "question", "source"})
+        content = self.model_dump(mode="json", exclude={"title", "story", "question", "source", "overlays"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def with_(self, **overrides: Any) -> Scenario:
@@ -249,7 +257,9 @@ class Scenario(Component):
             for monitor in policy.triggers or ():
                 self.check_monitor(f"policies[{number}]", monitor)
                 check_deadline(self, f"policies[{number}]", monitor)
+        check_deployment(self)
         check_menu(self)
+        check_on_call(self)
         return self
 
     def check_monitor(self, place: str, monitor: Monitor) -> None:

@@ -27,13 +27,26 @@ WATCHING = (
     "response",
     "telemetry",
     "menu",
+    "pipeline",
+    "deployment",
     "policies",
+    "overlays",
     "title",
     "story",
     "question",
     "source",
 )
 """Fields of a scenario that its world does not depend on."""
+
+
+def differing_fields(one: Scenario, other: Scenario) -> list[str]:
+    """Fields that the world depends on and that are not the same in two scenarios."""
+    found = []
+    for field in type(one).model_fields:
+        mine, theirs = getattr(one, field), getattr(other, field)
+        if field not in WATCHING and mine is not theirs and mine != theirs:
+            found.append(field)
+    return found
 
 
 class World:
@@ -79,10 +92,8 @@ class World:
 
         Raises ValueError for a scenario that differs in anything that the world depends on.
         """
-        for field in type(scenario).model_fields:
-            mine, other = getattr(self.scenario, field), getattr(scenario, field)
-            if field not in WATCHING and mine is not other and mine != other:
-                raise ValueError(f"scenario: {field} differs, expected the same world")
+        for field in differing_fields(self.scenario, scenario):
+            raise ValueError(f"scenario: {field} differs, expected the same world")
         found = World(scenario, self.seed, self.replication, mirrored=self.mirrored)
         found.__dict__.update(
             requests=self.requests, labels=self.labels, _state=self._state, onsets=self.onsets

@@ -140,7 +140,12 @@ def schema(json: Json = False) -> None:
 @app.command()
 def run(
     scenario: Scenario,
-    policy: Annotated[str, typer.Option("--policy", "-p", help="e.g. scheduled:7d")] = "never",
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            "--policy", "-p", help="e.g. scheduled:7d; the first of the scenario's policies when not given"
+        ),
+    ] = None,
     replication: Replication = 0,
     overlays: Overlays = None,
     overrides: Set = None,
@@ -161,7 +166,8 @@ def run(
 
         if trace_out is not None:
             trace_path(trace_out)
-        result = play(found, resolved(found, policy_from(policy), seed), seed, replication=replication)
+        chosen = found.first_policy if policy is None else policy_from(policy)
+        result = play(found, resolved(found, chosen, seed), seed, replication=replication)
         prepare(out)
         files = save_run(result, out) if out else []
         if trace_out is not None:

@@ -19,6 +19,8 @@ def user_errors() -> Iterator[None]:
     """Turn what is wrong with the user's input into one message and exit status 2."""
     try:
         yield
+    except BrokenPipeError:  # whoever read the output has seen enough
+        raise typer.Exit(0) from None
     except (ValueError, OSError) as error:
         text = (
             f"{error.filename}: {error.strerror}"

@@ -174,7 +174,7 @@ def _story(frame: Frame, incident: Incident, told: dict[str, str]) -> str:
     parts = [
         incident.severity,
         f"by {why}" if why else "",
-        f"lost {format_money(incident.loss, currency)}" if incident.loss else "lost nothing more",
+        _lost(incident, currency),
         f"began {brief(before)} before" if before > 0.0 else "",
         told.get(phases.SILENT, ""),
         discovery(incident),
@@ -182,6 +182,13 @@ def _story(frame: Frame, incident: Incident, told: dict[str, str]) -> str:
         outcome(incident, horizon),
     ]
     return " · ".join(part for part in parts if part)
+
+
+def _lost(incident: Incident, currency: str) -> str:
+    if incident.loss:
+        return f"lost {format_money(incident.loss, currency)}"
+    learned = incident.failure.harms == "training"
+    return "models learn it: its loss is staleness" if learned else "lost nothing more"
 
 
 def _seen(frame: Frame) -> Section:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.statistics import Interval
-from scenarios.units import format_duration, format_money
+from scenarios.units import HOURS_PER_DAY, format_duration, format_money
 from sim.ledger import CATEGORIES
 
 if TYPE_CHECKING:
@@ -217,6 +217,8 @@ def run_text(result: Result, last_events: int = 20) -> str:
         "MTTD": {
             "value": "none detected"
             if math.isnan(summary["mttd_hours"])
+            else format_duration(summary["mttd_hours"] / HOURS_PER_DAY)
+            if summary["mttd_hours"] < 1.0
             else f"{summary['mttd_hours']:.1f} h"
         },
     }

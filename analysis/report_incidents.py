@@ -150,6 +150,8 @@ def _mean(days: pd.Series) -> str:
 
 
 def _hours(hours: float) -> str:
+    if 0.0 < hours < 1.0:
+        return format_duration(hours / HOURS_PER_DAY)
     return "none" if math.isnan(hours) else f"{hours:.1f} h"
 
 

@@ -106,6 +106,8 @@ class VariantComparison(Comparison):
         rows = {}
         for name in self.names[1:]:
             more = [self._per_year(name, c) - self._per_year(self.baseline, c) for c in columns]
+            dust = 1e-9 * abs(self.interval(self.baseline, "annual_cost").mean)
+            more = [m for m in more if abs(m) > dust]
             spends, saves = math.fsum(m for m in more if m > 0.0), -math.fsum(m for m in more if m < 0.0)
             rows[name] = {"saves": saves, "spends": spends, "roi": saves / spends if spends else math.nan}
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("variant")
@@ -289,7 +291,7 @@ def _variant_from(name: str, value: Any) -> Variant:
 
 def _policy_of(variant: Variant, scenario: Scenario) -> Any:
     if variant.policy is None:
-        return scenario.policies[0] if scenario.policies else parse_policy("never")
+        return scenario.first_policy
     return parse_policy(variant.policy) if isinstance(variant.policy, str) else variant.policy
 
 

@@ -205,6 +205,13 @@ class Scenario(Component):
     def __hash__(self) -> int:
         return hash(self.hash())
 
+    @property
+    def first_policy(self) -> Policy:
+        """The first of its policies, under which it is played when nobody asks for another; never without any."""
+        from scenarios.policies import parse_policy
+
+        return self.policies[0] if self.policies else parse_policy("never")
+
     def hash(self) -> str:
         """SHA-256 of the scenario's content: equal scenarios have equal hashes, wherever they are stored."""
         content = self.model_dump(mode="json", exclude={"title", "story", "question", "source", "overlays"})

@@ -33,7 +33,7 @@ from sim.record import Event, Result
 from sim.response import Responders
 from sim.retraining import retraining
 from sim.signal_watch import TruthWatch
-from sim.telemetry import post_rest, telemetry_bills
+from sim.telemetry import outages_told, post_rest, telemetry_bills
 from sim.view import View
 from sim.work import Work
 from sim.world import World
@@ -160,6 +160,7 @@ class Run:
         self.plane.go_live(self.quality.initial(), 0.0)
         self.env.process(self._onsets())
         self.env.process(telemetry_bills(self))
+        self.env.process(outages_told(self))
         self.consult()
         horizon, env, plane = self.scenario.horizon, self.env, self.plane
         while True:

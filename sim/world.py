@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.drift import Adversarial
+from scenarios.failures import Failure
 from scenarios.monitoring import Monitor
 from scenarios.schema import Scenario
 from sim import randomness
@@ -44,9 +45,16 @@ def differing_fields(one: Scenario, other: Scenario) -> list[str]:
     found = []
     for field in type(one).model_fields:
         mine, theirs = getattr(one, field), getattr(other, field)
-        if field not in WATCHING and mine is not theirs and mine != theirs:
+        if field in WATCHING or mine is theirs or mine == theirs:
+            continue
+        if field != "failures" or _by_chance(mine) != _by_chance(theirs):
             found.append(field)
     return found
+
+
+def _by_chance(failures: list[Failure]) -> list[Failure]:
+    """Failures that begin whatever anybody does; the luck of the others is that of the action that causes them."""
+    return [failure for failure in failures if failure.trigger is None]
 
 
 class World:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from analysis.comparison import Comparison, compare
     from analysis.detection_delay import DetectionDelays, detection_delays
+    from analysis.ml_test_score import ReadinessScore, readiness_score
     from analysis.monitoring_budget import BudgetFound, budget
     from analysis.operating_curves import OperatingCurve, operating_curve
     from analysis.run_quality import monitor_quality
     from analysis.shifted_columns import TableDrift, table_drift
     from analysis.traffic_delay import TrafficDelays, traffic_delays
+    from analysis.variants import Variant, VariantComparison, compare_variants
 
 _HOME = {
     "BudgetFound": "analysis.monitoring_budget",
@@ -24,13 +26,18 @@ _HOME = {
     "DetectionDelays": "analysis.detection_delay",
     "OperatingCurve": "analysis.operating_curves",
     "TableDrift": "analysis.shifted_columns",
+    "ReadinessScore": "analysis.ml_test_score",
     "TrafficDelays": "analysis.traffic_delay",
+    "Variant": "analysis.variants",
+    "VariantComparison": "analysis.variants",
     "budget": "analysis.monitoring_budget",
     "compare": "analysis.comparison",
+    "compare_variants": "analysis.variants",
     "detection_delays": "analysis.detection_delay",
     "monitor_quality": "analysis.run_quality",
     "operating_curve": "analysis.operating_curves",
     "table_drift": "analysis.shifted_columns",
+    "readiness_score": "analysis.ml_test_score",
     "traffic_delays": "analysis.traffic_delay",
 }
 _MODULES = (
@@ -51,11 +58,15 @@ __all__ = [
     "Comparison",
     "DetectionDelays",
     "OperatingCurve",
+    "ReadinessScore",
     "TableDrift",
     "TrafficDelays",
+    "Variant",
+    "VariantComparison",
     "backtest",
     "budget",
     "compare",
+    "compare_variants",
     "detection",
     "detection_delays",
     "detection_quality",
@@ -64,6 +75,7 @@ __all__ = [
     "operating_curve",
     "plots",
     "queueing",
+    "readiness_score",
     "run_lengths",
     "selection",
     "staleness_control",

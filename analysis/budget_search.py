@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ SHARE = 0.27
 FIRST_SHARE = 1.0 / 6.0
 """Share of the replications that all plans get."""
 FEW = 4
-"""Plans that can always be played to the end; from 3 * FEW on the share is what limits the search."""
+"""Plans that are always played to the end, whatever the share; from 3 * FEW on the share is what limits the search."""
 LEAST = 2
 """Replications without which there is no spread."""
 GROWTH = 2.0
@@ -114,7 +114,13 @@ def search(
                 count, played, int(standing.contends.sum()), int((~kept).sum()), int(kept.sum()) - len(chosen)
             )
         )
-        if len(chosen) == 0:
+        if (
+            len(chosen) == 0
+        ):  # a share of so few replications leaves none: the best of these few meet all worlds
+            count, alive = replications, alive[np.sort(standing.promising(kept, FEW))]
+            runs.extend(dict.fromkeys(alive.tolist(), count))
+            rounds[-1] = replace(rounds[-1], cut=rounds[-1].cut - len(alive))
+            rounds.append(Round(count, len(alive), len(alive), 0, 0))
             break
         alive = alive[np.sort(chosen)]
     return Found(tuple(alive.tolist()), count, tuple(rounds), allowance)

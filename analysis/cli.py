@@ -12,10 +12,12 @@ from typing import Annotated
 
 import typer
 
-from analysis import cli_budget, cli_decisions, cli_delays, cli_sweep
+from analysis import cli_budget, cli_decisions, cli_delays, cli_sweep, cli_test_score
+from analysis.cli_variants import Variants, compare_these
 from analysis.command_line import (
     Json,
     Out,
+    Overlays,
     Policies,
     Replication,
     Require,
@@ -49,9 +51,18 @@ def main() -> None:
 
 
 @app.command("list")
-def list_scenarios(json: Json = False) -> None:
+def list_scenarios(
+    overlays: Annotated[
+        bool, typer.Option("--overlays", help="list the overlays instead, for --overlay and --variant")
+    ] = False,
+    json: Json = False,
+) -> None:
     """List the scenarios of the library."""
     from scenarios.loader import library_names
+
+    if overlays:
+        _list_overlays(json)
+        return
 
     entries = [(name, load(name)) for name in library_names()]
     if json:
@@ -62,10 +73,22 @@ def list_scenarios(json: Json = False) -> None:
         typer.echo(f"{name.ljust(width)}  {scenario.question or scenario.title}")
 
 
+def _list_overlays(json: bool) -> None:
+    from scenarios.overlays import about_overlay, overlay_names
+
+    entries = [(name, about_overlay(name)) for name in overlay_names()]
+    if json:
+        show_json([{"name": name, "about": about} for name, about in entries])
+        return
+    width = max(len(name) for name, _ in entries)
+    for name, about in entries:
+        typer.echo(f"{name.ljust(width)}  {about}")
+
+
 @app.command()
-def show(scenario: Scenario, overrides: Set = None, json: Json = False) -> None:
+def show(scenario: Scenario, overlays: Overlays = None, overrides: Set = None, json: Json = False) -> None:
     """Print a scenario's story and its parameters."""
-    found = load(scenario, overrides)
+    found = load(scenario, overrides, overlays)
     if json:
         show_json(found.model_dump(mode="json"))
         return
@@ -117,23 +140,38 @@ def schema(json: Json = False) -> None:
 @app.command()
 def run(
     scenario: Scenario,
-    policy: Annotated[str, typer.Option("--policy", "-p", help="e.g. scheduled:7d")] = "never",
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            "--policy", "-p", help="e.g. scheduled:7d; the first of the scenario's policies when not given"
+        ),
+    ] = None,
     replication: Replication = 0,
+    overlays: Overlays = None,
     overrides: Set = None,
     seed: Seed = 0,
     out: Out = None,
+    trace_out: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="trace for ui.perfetto.dev or chrome://tracing")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Play one replication under one policy, with its full event trace."""
-    found = load(scenario, overrides)
+    found = load(scenario, overrides, overlays)
     with user_errors():
         from analysis.report import run_document, run_text, save_run
+        from analysis.trace_events import save_trace, trace_path
         from analysis.tuning import resolved
         from sim.engine import run as play
 
-        result = play(found, resolved(found, policy_from(policy), seed), seed, replication=replication)
+        if trace_out is not None:
+            trace_path(trace_out)
+        chosen = found.first_policy if policy is None else policy_from(policy)
+        result = play(found, resolved(found, chosen, seed), seed, replication=replication)
         prepare(out)
         files = save_run(result, out) if out else []
+        if trace_out is not None:
+            files.append(save_trace(result, trace_out))
         if json:
             show_json(run_document(result))
             return
@@ -145,6 +183,7 @@ def run(
 def compare(
     scenario: Scenario,
     policy: Policies = None,
+    variant: Variants = None,
     reps: Annotated[int | None, typer.Option(help="replications; 30 when not given", min=1)] = None,
     precision: Annotated[
         float | None, typer.Option(help="add replications until the interval is this tight, e.g. 0.05")
@@ -152,14 +191,30 @@ def compare(
     max_reps: Annotated[int, typer.Option(help="cap for --precision", min=2)] = 1000,
     require: Require = None,
     workers: Workers = None,
+    overlays: Overlays = None,
     overrides: Set = None,
     seed: Seed = 0,
     out: Out = None,
     json: Json = False,
 ) -> None:
-    """Compare retraining policies on the same worlds, in money and accuracy."""
-    found = load(scenario, overrides)
+    """Compare retraining policies, or variants of the system, on the same worlds, in money and accuracy."""
+    found = load(scenario, overrides, overlays)
     with user_errors():
+        if variant:
+            compare_these(
+                found,
+                variant,
+                policies=policy,
+                require=require or [],
+                out=out,
+                json=json,
+                replications=reps,
+                precision=precision,
+                max_replications=max_reps,
+                seed=seed,
+                workers=workers,
+            )
+            return
         prepare(out)
         from analysis.comparison import compare as compare_policies
         from analysis.report import comparison_text
@@ -283,7 +338,7 @@ def worked_figures(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-for commands in (cli_sweep, cli_decisions, cli_budget, cli_delays):
+for commands in (cli_sweep, cli_decisions, cli_budget, cli_delays, cli_test_score):
     commands.register(app)
 
 if __name__ == "__main__":

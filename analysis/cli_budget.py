@@ -13,6 +13,7 @@ import typer
 from analysis.command_line import (
     Json,
     Out,
+    Overlays,
     Scenario,
     Seed,
     Set,
@@ -50,13 +51,14 @@ def budget(
     confidence: Annotated[float, typer.Option(help="of the intervals and of the search")] = 0.95,
     full: Annotated[bool, typer.Option(help="play every plan in all replications, without a search")] = False,
     workers: Workers = None,
+    overlays: Overlays = None,
     overrides: Set = None,
     seed: Seed = 0,
     out: Out = None,
     json: Json = False,
 ) -> None:
     """Which monitoring pays: the frontier of its cost and the loss, the best plan, the worth of the next dollar."""
-    found = load(scenario, overrides)
+    found = load(scenario, overrides, overlays)
     with user_errors():
         prepare(out)
         from analysis.monitoring_budget import budget as find

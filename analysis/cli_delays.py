@@ -15,6 +15,7 @@ import typer
 from analysis.command_line import (
     Json,
     Out,
+    Overlays,
     Scenario,
     Seed,
     Set,
@@ -74,13 +75,14 @@ def delays(
     ] = None,
     p1: Annotated[float | None, typer.Option(help="accuracy after it; 0.90 when not given")] = None,
     workers: Workers = None,
+    overlays: Overlays = None,
     overrides: Set = None,
     seed: Seed = 0,
     out: Out = None,
     json: Json = False,
 ) -> None:
     """Detection delays, false alarms and cost by layer or monitor; operating curves; delay against traffic."""
-    found = load(scenario, overrides)
+    found = load(scenario, overrides, overlays)
     with user_errors():
         _not_with_traffic(
             traffic,
@@ -91,6 +93,7 @@ def delays(
             rows=rows,
             policy=policy,
             set=overrides or None,
+            overlay=overlays or None,
         )
         _only_with("--monitor", monitor is not None, thresholds=thresholds, cadences=cadences, rows=rows)
         _only_with("--traffic", traffic, rates=rates, p0=p0, p1=p1)

@@ -19,6 +19,8 @@ def user_errors() -> Iterator[None]:
     """Turn what is wrong with the user's input into one message and exit status 2."""
     try:
         yield
+    except BrokenPipeError:  # whoever read the output has seen enough
+        raise typer.Exit(0) from None
     except (ValueError, OSError) as error:
         text = (
             f"{error.filename}: {error.strerror}"
@@ -53,6 +55,15 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="change a field, e.g. quality.decay=1%/d; repeatable"),
 ]
+Overlays = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--overlay",
+        "-O",
+        metavar="NAME",
+        help="lay a partial scenario over it: ad_hoc, repeatable, scalable, one of its own or a YAML file; repeatable",
+    ),
+]
 Policies = Annotated[
     list[str] | None,
     typer.Option(
@@ -77,13 +88,14 @@ def show_json(document: Any) -> None:
     typer.echo(json.dumps(document, indent=2))
 
 
-def load(name: str, overrides: list[str] | None = None) -> Any:
-    """The scenario, with the overrides of --set."""
+def load(name: str, overrides: list[str] | None = None, overlays: list[str] | None = None) -> Any:
+    """The scenario, with the overlays of --overlay and then the overrides of --set."""
     with user_errors():
         from scenarios.loader import load as load_scenario
         from scenarios.loader import parse_override
 
-        return load_scenario(name, **dict(parse_override(text) for text in overrides or []))
+        changed = dict(parse_override(text) for text in overrides or [])
+        return load_scenario(name, overlay=overlays or [], **changed)
 
 
 def prepare(out: Path | None) -> None:

@@ -220,15 +220,10 @@ def compare(
     >>> float(found.values("scheduled:90d", "retrains")[0])
     4.0
     """
-    if precision is not None and not 0.0 < precision < 1.0:
-        raise ValueError(f"precision: got {precision}, expected a fraction such as 0.05")
-    if replications is not None and replications < 1:
-        raise ValueError(f"replications: got {replications}, expected at least 1")
-    if max_replications < 2:
-        raise ValueError(f"max_replications: got {max_replications}, expected at least 2")
+    check_plan(replications, precision, max_replications)
     entrants, intervals = _entrants(scenario, policies, seed, workers)
     notes = warnings_for(scenario, list(entrants.values()), replications if precision is None else None)
-    batches = _batches(replications, precision, max_replications)
+    batches = batches_of(replications, precision, max_replications)
     rows: list[dict[str, Any]] = []
     expected = None if precision else replications or DEFAULT_REPLICATIONS
     with progress_of(progress, "replications", expected) as step:
@@ -239,7 +234,7 @@ def compare(
                 rows += of_world
                 step()
             found = Comparison(scenario, list(entrants), pd.DataFrame(rows), seed, entrants, intervals, notes)
-            if precision is not None and _is_precise(found, precision):
+            if precision is not None and is_precise(found, precision):
                 break
         else:
             if precision is not None:
@@ -263,17 +258,18 @@ def replicate(
     rows = []
     for name, policy in entrants.items():
         result = play_in(world_for(policy, world), policy)
-        rows.append(_row(name, result))
+        rows.append(row_of(name, result))
         if not isinstance(innermost(policy), PlannedPolicy):
             twin = play_in(for_twins, RandomDates(int(result.summary["retrains"])))
             paid = twin.ledger.by_category()
             for category in WATCHING:
                 twin.ledger.post(category, float(result.costs[category] - paid[category]))
-            rows.append(_row(TWIN + name, twin))
+            rows.append(row_of(TWIN + name, twin))
     return rows
 
 
-def _row(name: str, result: Result) -> dict[str, Any]:
+def row_of(name: str, result: Result) -> dict[str, Any]:
+    """The row of a run in the table of a comparison."""
     costs = {f"cost[{category}]": float(result.costs[category]) for category in CATEGORIES}
     return {
         "policy": name,
@@ -304,7 +300,17 @@ def _entrants(
     return entrants, intervals
 
 
-def _batches(replications: int | None, precision: float | None, limit: int) -> Iterator[range]:
+def check_plan(replications: int | None, precision: float | None, limit: int) -> None:
+    """Raise ValueError for numbers of replications that cannot be."""
+    if precision is not None and not 0.0 < precision < 1.0:
+        raise ValueError(f"precision: got {precision}, expected a fraction such as 0.05")
+    if replications is not None and replications < 1:
+        raise ValueError(f"replications: got {replications}, expected at least 1")
+    if limit < 2:
+        raise ValueError(f"max_replications: got {limit}, expected at least 2")
+
+
+def batches_of(replications: int | None, precision: float | None, limit: int) -> Iterator[range]:
     """Replication numbers, batch by batch; batches grow so that few checks are made."""
     if precision is None:
         yield range(replications or DEFAULT_REPLICATIONS)
@@ -317,6 +323,7 @@ def _batches(replications: int | None, precision: float | None, limit: int) -> I
         done += size
 
 
-def _is_precise(comparison: Comparison, precision: float) -> bool:
+def is_precise(comparison: Comparison, precision: float) -> bool:
+    """Whether the half-width of the cheapest candidate's cost is at most this fraction of it."""
     cost = comparison.interval(comparison.best, "annual_cost")
     return cost.half_width <= precision * abs(cost.mean)

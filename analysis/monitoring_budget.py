@@ -131,13 +131,16 @@ class BudgetFound:
     def estimate(self, plan: int, column: str) -> float:
         """Mean of a column of a plan: that of a plan of the last round, plus their difference where both were.
 
-        For a plan that met all worlds this is its own mean; for others it takes out the luck of the few that they met.
+        For a plan that met all worlds this is its own mean; for others it takes out the luck of the few that they met,
+        by the plan of the last round that is most like it.
         """
-        base, count = self.search.finalists[0], int(self.runs.counts[plan])
-        mine, of_base = (self.runs.column(p, column, self.replications) for p in (plan, base))
+        count = int(self.runs.counts[plan])
+        mine = self.runs.column(plan, column, self.replications)
         if count >= self.replications:
             return float(mine.mean())
-        return float(of_base.mean() + (mine - of_base[:count]).mean())
+        bases = [self.runs.column(base, column, self.replications) for base in self.search.finalists]
+        base = min(bases, key=lambda of_base: float(np.var(mine - of_base[:count])))
+        return float(base.mean() + (mine - base[:count]).mean())
 
     @cached_property
     def probability(self) -> float:

@@ -165,7 +165,10 @@ def _from_monitors(scenario: Scenario) -> list[tuple[Choice, ...]]:
         if (layer := scenario.layer_of(monitor)) is not None:
             layers.setdefault(layer, []).append(monitor)
     if not layers:
-        raise ValueError("monitors: the scenario has none, so that there is nothing to buy; give it monitors")
+        raise ValueError(
+            "monitors: the scenario has none, so that there is nothing to buy; give it monitors"
+            + (" (its triggers belong to the policies that heed them)" if scenario.triggers else "")
+        )
     few = 3 ** len(layers) <= MAX_PLANS
     found: list[tuple[Choice, ...]] = []
     for name, monitors in layers.items():

@@ -35,9 +35,15 @@ def plot_frontier(found: BudgetFound, ax: Axes | None = None) -> Axes:
     cost, loss = (
         [found.estimate(plan, c) for plan in range(len(found.plans))] for c in ("monitoring", "loss")
     )
+    few = np.array([int(count) < found.replications for count in found.runs.counts])
     handles: list[Any] = ax.plot(
         cost, loss, ls="", marker="o", ms=3.5, color=PALE, alpha=0.6, label="all plans", gid="plans"
     )
+    if few.any():
+        handles += ax.plot(
+            np.array(cost)[few], np.array(loss)[few],
+            ls="", marker="o", ms=3.5, mfc="white", mec=PALE, label="met few worlds only", gid="few",
+        )  # fmt: skip
     handles.append(_frontier(ax, found))
     plan = found.recommended
     # Open, so that the plan's own point on the frontier shows inside.
@@ -81,10 +87,11 @@ def _frontier(ax: Axes, found: BudgetFound) -> Any:
 
 
 def _name_the_frontier(ax: Axes, found: BudgetFound) -> None:
-    """The names of the plans of a short frontier, above the step that each begins."""
+    """The names of the plans of a short frontier, above the step that each begins; of a long one, its ends and the
+    recommended plan."""
     plans = frontier_plans(found)
     if len(plans) > NAMED:
-        return
+        plans = [plan for plan in plans if plan in (plans[0], plans[-1], found.recommended)]
     for plan in plans:
         point = (float(found.values(plan, "monitoring").mean()), float(found.values(plan, "loss").mean()))
         ax.annotate(

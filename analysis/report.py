@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.statistics import Interval
-from scenarios.units import format_duration, format_money
+from scenarios.units import HOURS_PER_DAY, format_duration, format_money
 from sim.ledger import CATEGORIES
 
 if TYPE_CHECKING:
@@ -179,6 +179,7 @@ def run_document(result: Result) -> dict[str, Any]:
         "costs": {key: float(value) for key, value in result.costs.items()},
         "monitors": _monitors(result) if _tells_of_decay(result) else [],
         "incidents": _records(result.incidents),
+        "work": _records(result.work_log),
         "actionability": _records(result.actionability.reset_index()),
         "events": result.events.to_dict("records"),
         "provenance": result.provenance,
@@ -216,6 +217,8 @@ def run_text(result: Result, last_events: int = 20) -> str:
         "MTTD": {
             "value": "none detected"
             if math.isnan(summary["mttd_hours"])
+            else format_duration(summary["mttd_hours"] / HOURS_PER_DAY)
+            if summary["mttd_hours"] < 1.0
             else f"{summary['mttd_hours']:.1f} h"
         },
     }
@@ -236,6 +239,10 @@ def run_text(result: Result, last_events: int = 20) -> str:
         from analysis.report_incidents import incidents_text
 
         parts.append(incidents_text(result))
+    elif result.work:
+        from analysis.report_incidents import work_text
+
+        parts.append(work_text(result))
     if events:
         parts += [f"Events{more}", "\n".join(events)]
     return "\n\n".join(parts)
@@ -264,7 +271,10 @@ def _monitors_text(result: Result) -> str:
 
 
 def save_run(result: Result, folder: str | Path) -> list[Path]:
-    """Write run.json, timeline.parquet, events.parquet and run.png."""
+    """Write run.json, timeline.parquet, events.parquet and run.png, and where there are some, incidents and work.
+
+    Incidents: incidents.csv and incidents.png, the worst week as a story; work of people: work.csv.
+    """
     from analysis.plots import plot_run, save_figure
 
     home = Path(folder)
@@ -274,6 +284,13 @@ def save_run(result: Result, folder: str | Path) -> list[Path]:
     result.timeline.to_parquet(files[1], index=False)
     result.events.to_parquet(files[2], index=False)
     save_figure(whole_figure(plot_run(result)), files[3])
+    if result.raw_incidents:
+        result.incidents.to_csv(home / "incidents.csv", index=False)
+        save_figure(whole_figure(result.plot_incidents()), home / "incidents.png")
+        files += [home / "incidents.csv", home / "incidents.png"]
+    if result.work:
+        result.work_log.to_csv(home / "work.csv", index=False)
+        files.append(home / "work.csv")
     return files
 
 

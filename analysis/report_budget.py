@@ -148,7 +148,7 @@ PARTS = {
     "monitoring_query": "queries",
     "monitoring_alert": "alert checks",
     "labelling": "labels",
-    "on_call": "people, for triage",
+    "on_call": "people: triage, tickets",
 }
 """What the categories of the ledger are called in the table of parts."""
 

@@ -24,6 +24,7 @@ FIGURES = (
     "total_cost", "annual_cost", "mean_accuracy", "retrains", "deployments", "rejected", "failed", "alarms",
     "false_alarms", "losses", "undetected", "mttd_hours", "incidents", "incidents_undetected",
     "incident_mttd_hours", "incident_mttr_hours", "pages", "false_pages",
+    "incident_mtta_hours", "missed_targets", "silent_hours", "work_hours",
 )  # fmt: skip
 """Figures of a run's summary."""
 COLUMNS = (*FIGURES, *(f"cost[{category}]" for category in CATEGORIES))

@@ -218,8 +218,15 @@ def _compare(row: Mapping[str, str], figures: _Figures) -> dict[str, Any]:
         "actual": actual,
         "unit": row["unit"],
         "ok": actual is not None and _agree(expected, actual),
-        "note": "; ".join(filter(None, (problem, row["note"]))),
+        "note": "; ".join(filter(None, (problem, row["note"], _remark(row["id"], actual)))),
     }
+
+
+def _remark(row: str, actual: Figure | None) -> str:
+    """What stands beside a figure besides the table's note: a loss per incident is that of the worst onset."""
+    if not row.startswith("silent_failure_") or row.endswith("savings") or not isinstance(actual, float):
+        return ""
+    return f"for an onset right after a look; at a random moment it is half of that on average, {actual / 2.0:,.2f}"
 
 
 def _computed(row: str, figures: _Figures) -> tuple[Figure | None, str]:

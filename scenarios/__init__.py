@@ -12,16 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scenarios.loader import ScenarioError, library_names, load
+    from scenarios.overlays import overlaid, overlay_names
     from scenarios.policies import parse_policy
     from scenarios.schema import Scenario
 
-__all__ = ["Scenario", "ScenarioError", "library_names", "load", "parse_policy"]
+__all__ = [
+    "Scenario",
+    "ScenarioError",
+    "library_names",
+    "load",
+    "overlaid",
+    "overlay_names",
+    "parse_policy",
+]
 
 _HOME = {
     "Scenario": "scenarios.schema",
     "ScenarioError": "scenarios.loader",
     "library_names": "scenarios.loader",
     "load": "scenarios.loader",
+    "overlaid": "scenarios.overlays",
+    "overlay_names": "scenarios.overlays",
     "parse_policy": "scenarios.policies",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scenarios.problems import OVERRIDE, Problem, fail, label
@@ -17,20 +17,29 @@ Trail = tuple[str | int, ...]
 
 @dataclass
 class Document:
-    """Data of a file, with the line of every field and the fields that were set from outside."""
+    """Data of a file, with the line of every field and the fields that were set from outside.
+
+    sources: where a field comes from, for those that an overlay brought
+    overlays: names of the overlays that were put over it
+    """
 
     source: str
     data: Any
     lines: dict[Trail, int] = field(default_factory=dict)
     overridden: set[Trail] = field(default_factory=set)
+    sources: dict[Trail, str] = field(default_factory=dict)
+    overlays: tuple[str, ...] = ()
 
     def problem(self, trail: Trail, given: str, message: str) -> Problem:
         """A problem at a field, or at the nearest one above it that was written."""
         if any(trail[: len(prefix)] == prefix for prefix in self.overridden):
             return Problem(OVERRIDE, None, dotted(trail), given, message)
-        known = next((trail[:end] for end in range(len(trail), -1, -1) if trail[:end] in self.lines), None)
-        line = None if known is None else self.lines[known]
-        return Problem(self.source, line, dotted(trail), given, message)
+        above = (trail[:end] for end in range(len(trail), -1, -1))
+        known = next((prefix for prefix in above if prefix in self.lines or prefix in self.sources), ())
+        source = self.sources.get(known, self.source)
+        if self.overlays and source == self.source:
+            message = f"{message} (with overlay {' and '.join(self.overlays)})"
+        return Problem(source, self.lines.get(known), dotted(trail), given, message)
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Document:
         """The document with other values; what is missing on the way is created, for the schema to judge.
@@ -40,7 +49,7 @@ class Document:
         """
         if not overrides:
             return self
-        changed = Document(self.source, copy.deepcopy(self.data), self.lines)
+        changed = replace(self, data=copy.deepcopy(self.data), overridden=set())
         for path, value in overrides.items():
             _set(changed, path, copy.deepcopy(value) if isinstance(value, dict | list) else value)
         return changed

@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from scenarios.distributions import longest, shortest
+from scenarios.failure_catalogue import fitted
+from scenarios.failures import ACTIONS
 from scenarios.names import check_known
 from scenarios.signals import Freshness, Lift
 from scenarios.units import DURATION, format_duration
@@ -71,12 +73,16 @@ def _slice_accuracies(scenario: Scenario) -> list[float | None]:
 
 
 def check_failures(scenario: Scenario) -> None:
-    """Raise ValueError, naming the place, for a failure that moves what is not there."""
+    """Fit kinds of the catalogue to the scenario. Raise ValueError for a failure that moves what is not there."""
+    scenario.failures[:] = [fitted(scenario, failure) for failure in scenario.failures]
+    names = tuple(failure.name for failure in scenario.failures)
     slices = tuple(item.name for item in scenario.slices)
     signals = tuple(signal.name for signal in scenario.signals)
     for number, failure in enumerate(scenario.failures):
         place = f"failures[{number}]"
         check_known(f"{place}.slice", failure.slice, slices)
+        if failure.trigger is not None:
+            check_known(f"{place}.trigger.on", failure.trigger.on, (*ACTIONS, *names))
         check_known(f"{place}.feature_shift", list(failure.feature_shift), scenario.feature_names)
         for index, effect in enumerate(failure.effects):
             check_known(f"{place}.effects[{index}].signal", effect.signal, signals)
@@ -129,7 +135,7 @@ def check_deadline(scenario: Scenario, place: str, monitor: Monitor) -> None:
             f"{format_duration(youngest)} old at best, expected more than that"
         )
     stalls = [
-        effect.stall
+        effect.stall * failure.share
         for failure in scenario.failures
         for effect in failure.effects
         if effect.signal == signal.name and effect.stall is not None

@@ -9,7 +9,7 @@ this one costs no more than the standard library.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from scenarios.document import Document
+    from scenarios.overlays import Overlay
     from scenarios.schema import Scenario
 
 __all__ = [
@@ -39,21 +40,31 @@ def library_names() -> list[str]:
 
 
 def load(
-    name_or_path: str | os.PathLike[str], /, *, _model: type[BaseModel] | None = None, **overrides: Any
+    name_or_path: str | os.PathLike[str],
+    /,
+    *,
+    overlay: Overlay | Sequence[Overlay] = (),
+    _model: type[BaseModel] | None = None,
+    **overrides: Any,
 ) -> Scenario:
     """Read a scenario of the library, or a file, and validate it.
 
     name_or_path: a library name (`fraud_detection`), or a path (with a slash or ending in .yaml or .yml)
-    overrides: values at dotted paths, `quality__decay="1%/d"` or `**{"monitors[0].threshold": 0.3}`
+    overlay: partial scenarios that are put over it in order: names (`scalable`), paths or mappings
+    overrides: values at dotted paths, `quality__decay="1%/d"` or `**{"monitors[0].threshold": 0.3}`; they come last
     _model: another schema than Scenario, for tests
     Raises ScenarioError for a name or file that is not there and for everything that is wrong in it.
     """
-    from scenarios.yaml_reading import read_file
+    from scenarios.yaml_reading import read_file, read_mapping
 
     path = _find(name_or_path)
     name = path.name if path.parent == _library() else label(os.fspath(name_or_path))
-    text = read_file(path, name)
-    return validate_text(text, name, base_dir=path.parent, overrides=overrides, model=_model)
+    document = read_mapping(read_file(path, name), name)
+    if overlay:
+        from scenarios.overlays import with_overlays
+
+        document = with_overlays(document, overlay, base_dir=path.parent)
+    return _validate(document, overrides, path.parent, _model)
 
 
 def validate_text(

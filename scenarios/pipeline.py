@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from scenarios.base import Component
-from scenarios.distributions import Duration
-from scenarios.units import Count, Days, Fraction, Money, PositiveCount, PositiveDays, Real
+from scenarios.distributions import Duration, Fixed
+from scenarios.units import Count, Days, Fraction, Money, MoneyPerDay, PositiveCount, PositiveDays, Real
+from scenarios.working_hours import WorkingHours
 
 STAGES = ("data_validation", "training", "evaluation", "registration", "deployment")
 
@@ -36,6 +37,10 @@ AnyStage = Annotated[Stage, BeforeValidator(_stage_from_duration, json_schema_in
 
 def _lasting(duration: str) -> Stage:
     return Stage.model_validate({"duration": duration})
+
+
+def _fixed(duration: str) -> Fixed:
+    return Fixed.model_validate({"kind": "fixed", "value": duration})
 
 
 class Stages(Component):
@@ -76,6 +81,36 @@ class BadTraining(Component):
 
     probability: Fraction = Field(description="share of the trainings")
     loss: Fraction = Field(description="accuracy lost by such a model")
+
+
+class Approval(Component):
+    """A person who looks at candidates after validation; those who pass wait for working hours.
+
+    How well reviewers judge is an assumption: the source says that human checkpoints help, not how much.
+    """
+
+    mode: Literal["all", "anomalies"] = Field(
+        default="all", description="which candidates a person must see: all, or those with something unusual"
+    )
+    hours: WorkingHours = Field(default=WorkingHours(), description="when reviewers work")
+    review: Duration = Field(default=_fixed("30min"), description="time of one review")
+    people: PositiveCount = Field(default=1, description="reviewers")
+    catches: Fraction = Field(
+        default=0.8,
+        description="share of the bad candidates that they stop: those worse than the champion by more than "
+        "material_drop",
+    )
+    refuses: Fraction = Field(default=0.02, description="share of the good ones that they stop by mistake")
+    hourly_cost: MoneyPerDay = Field(default=100.0 * 24.0, description="working time, e.g. '$100/h'")
+    anomaly: Fraction = Field(
+        default=0.01,
+        description="mode anomalies: a person is asked when validation measured this much less than for the champion",
+    )
+    shift: Annotated[Real, Field(ge=0)] = Field(
+        default=0.5,
+        description="mode anomalies: or when the mean of a feature in the training data has moved by more than this "
+        "many standard deviations from the champion's",
+    )
 
 
 LEARNING_DEFAULTS = {
@@ -121,6 +156,9 @@ class Pipeline(Component):
     stages: Stages = Stages()
     cost: Price = Price()
     gate: Gate | None = Field(default=None, description="validation gate; every candidate passes when absent")
+    approval: Approval | None = Field(
+        default=None, description="people who approve candidates; nobody is asked when absent"
+    )
     learning: Learning = Learning()
     capacity: PositiveCount = Field(default=1, description="trainings that can run at the same time")
     max_retries: Count = Field(

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from scenarios.base import Component
 from scenarios.distributions import Duration, Fixed
+from scenarios.on_call import OnCall
 from scenarios.units import Days, Fraction, MoneyPerDay, PositiveCount, PositiveDays
 
 
@@ -40,7 +41,8 @@ class Response(Component):
     """People behind the pager."""
 
     triage: Duration = Field(
-        default=_lasting("30min"), description="from a page that is acted on to its cause"
+        default=_lasting("30min"),
+        description="from a page that is acted on to its cause; the steps of on_call in its place where it is given",
     )
     repair: Duration = Field(default=_lasting("4h"), description="from the cause to the repair")
     hourly_cost: MoneyPerDay = Field(default=100.0 * 24.0, description="working time, e.g. '$100/h'")
@@ -49,3 +51,8 @@ class Response(Component):
     )
     fatigue: Fatigue = Fatigue()
     snooze: Snooze | None = Field(default=None, description="monitors are never silenced when absent")
+    on_call: OnCall | None = Field(
+        default=None,
+        description="a rotation with tiers, severities and mitigation; when absent whoever is paged starts at once, "
+        "at any hour, and triage is one step",
+    )

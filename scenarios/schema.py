@@ -22,12 +22,14 @@ from pydantic import (
 
 from scenarios.base import Component
 from scenarios.currency import check_currency
+from scenarios.deployment import Deployment, Direct, check_deployment
 from scenarios.drift import Drift
 from scenarios.failure_checks import check_deadline, check_failures, check_signals
 from scenarios.failures import Failure
 from scenarios.menu import MenuEntry, check_menu
 from scenarios.monitoring import AdaptiveLimits, Monitor
 from scenarios.names import check_known, check_unique
+from scenarios.on_call import check_on_call
 from scenarios.pipeline import Pipeline
 from scenarios.policies import Policy
 from scenarios.response import Response
@@ -113,11 +115,17 @@ class Scenario(Component):
         default=[], description="what a monitoring budget can buy: options of monitors and of telemetry"
     )
     pipeline: Pipeline = Pipeline()
+    deployment: Deployment = Field(
+        default=Direct(), description="how a candidate goes live, and how one comes back"
+    )
     serving: Serving | None = Field(
         default=None, description="GPU pools that answer the requests one by one; not simulated when absent"
     )
     policies: list[Policy] = Field(
         default_factory=lambda: _default_policies(), description="what `compare` compares"
+    )
+    overlays: dict[Annotated[str, Field(pattern=r"^[A-Za-z][\w-]*$")], dict[str, Any]] = Field(
+        default={}, description="partial scenarios by name, for --overlay; checked when they are put over it"
     )
 
     _written: Any = PrivateAttr(default=None)
@@ -202,9 +210,16 @@ class Scenario(Component):
     def __hash__(self) -> int:
         return hash(self.hash())
 
+    @property
+    def first_policy(self) -> Policy:
+        """The first of its policies, under which it is played when nobody asks for another; never without any."""
+        from scenarios.policies import parse_policy
+
+        return self.policies[0] if self.policies else parse_policy("never")
+
     def hash(self) -> str:
         """SHA-256 of the scenario's content: equal scenarios have equal hashes, wherever they are stored."""
-        content = self.model_dump(mode="json", exclude={"title", "story", "question", "source"})
+        content = self.model_dump(mode="json", exclude={"title", "story", "question", "source", "overlays"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def with_(self, **overrides: Any) -> Scenario:
@@ -254,7 +269,9 @@ class Scenario(Component):
             for monitor in policy.triggers or ():
                 self.check_monitor(f"policies[{number}]", monitor)
                 check_deadline(self, f"policies[{number}]", monitor)
+        check_deployment(self)
         check_menu(self)
+        check_on_call(self)
         check_serving(self)
         return self
 

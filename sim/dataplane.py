@@ -3,11 +3,14 @@
 Between two control events nothing about the system changes, so windows are computed ahead in blocks until a
 monitor calls. What was computed past a deployment is computed again for the new champion; noise is tied to its
 window, so the block size never shows in a result.
+
+What is served is the champion's answers, or for a share of the requests those of a candidate. Each change of that
+closes a stretch of time; a window in which it changes has the mean of its stretches.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,15 @@ LONGEST_BLOCK = 4096
 LOOKAHEAD = 24
 """Windows computed beyond the next event: most events change nothing, and a deployment wastes only these."""
 _TIME_SLACK = 1e-9
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """A candidate that answers a share of the requests in place of the champion."""
+
+    version: Version
+    share: float
+    """Share of the requests of every slice, in (0, 1)."""
 
 
 class DataPlane:
@@ -51,7 +63,13 @@ class DataPlane:
         self.unharmed = np.full_like(self.accuracy, np.nan) if fails else self.accuracy
         """(slices, windows) accuracy that there would be without incidents."""
         self.champions: list[Champion] = []
+        self.exposure: Exposure | None = None
+        self.burden = 0.0
+        """Accuracy that the champion lacks at present, such as for lost state."""
         self.scanned = 0
+        self._since = 0.0
+        self._line: list[Version] = []
+        """Versions that led to the champion, without those that were rolled back."""
         self._block = BLOCK
         self._carried = np.zeros(len(self.weights))
         for watch in watches:
@@ -64,24 +82,65 @@ class DataPlane:
         """The version in service."""
         return self.champions[-1]
 
+    @property
+    def serving(self) -> Version:
+        """The champion as it answers at present."""
+        version = self.champion.version
+        return replace(version, offset=version.offset - self.burden) if self.burden else version
+
+    @property
+    def previous(self) -> Version | None:
+        """The version that was replaced by the champion, None for the first one.
+
+        One that was rolled back is never it: when a version comes back, those after it are forgotten.
+        """
+        return self._line[-2] if len(self._line) > 1 else None
+
     def go_live(self, version: Version, now: float) -> None:
-        """Put a version into service at day `now`; the window it goes live in is shared with the old one."""
+        """Put a version into service at day `now`; the window it goes live in is shared with the old one.
+
+        Nothing is exposed any more, and no burden is left.
+        """
         window, part = self._window_of(now)
         if self.champions:
-            self._scan_to(min(window, self.windows))
-            self._carried = self._served_until(now, window, part)
-        self.scanned = min(window, self.windows)
+            self._close(now)
+        self.scanned, self._since = min(window, self.windows), now
+        self.exposure, self.burden = None, 0.0
         fresh = self._accuracy(version, now, now, min(window, self.windows - 1))
         first_full = window + (1 if part > 0.0 else 0)
         champion = Champion(version, now, window, first_full, fresh, float(self.weights @ fresh))
         self.champions.append(champion)
+        numbers = [earlier.number for earlier in self._line]
+        if version.number in numbers:
+            del self._line[numbers.index(version.number) :]
+        self._line.append(version)
         self._block = BLOCK
         for watch in self.watches:
             watch.reset(champion)
 
+    def expose(self, version: Version, share: float, now: float) -> None:
+        """Let a version answer a share of the requests, in (0, 1), from day `now` on, in place of any other.
+
+        Monitors look at what is served; the champion stays their reference. Raises ValueError for another share.
+        """
+        if not 0.0 < share < 1.0:
+            raise ValueError(f"share: got {share}, expected more than 0 and less than 1")
+        self._serve_from(now, Exposure(version, share), self.burden)
+
+    def withdraw(self, now: float) -> None:
+        """The champion answers all requests again from day `now` on."""
+        if self.exposure is not None:
+            self._serve_from(now, None, self.burden)
+
+    def bear(self, burden: float, now: float) -> None:
+        """The champion answers with `burden` less accuracy, >= 0, from day `now` on; 0 ends it."""
+        if burden != self.burden:
+            self._serve_from(now, self.exposure, burden)
+
     def change_world(self, window: int) -> None:
         """The world changed from `window` on: compute again from there."""
-        self.quality.world_changed(self.champion.version)
+        oldest = self.previous or self.champion.version  # it may come back
+        self.quality.world_changed(min(oldest, self.champion.version, key=lambda version: version.number))
         if window >= self.scanned:
             return
         self.scanned, self._block = window, BLOCK
@@ -138,14 +197,14 @@ class DataPlane:
             self.scan(min(self.scanned + LONGEST_BLOCK, stop))
 
     def scan(self, stop: int) -> None:
-        """Compute windows up to `stop` (exclusive) for the champion."""
-        first, champion = self.scanned, self.champion
-        self.quality.fill(champion.version, champion.since, np.inf, first, stop, self.accuracy)
-        if first * self.window < champion.since:
-            left = (first + 1) - champion.since / self.window
+        """Compute windows up to `stop` (exclusive) for what is served."""
+        first = self.scanned
+        self._answers(self._since, np.inf, first, stop, self.accuracy)
+        if first * self.window < self._since:
+            left = (first + 1) - self._since / self.window
             self.accuracy[:, first] = self._carried + left * self.accuracy[:, first]
         self._take(first, stop)
-        self.version_number[first:stop] = champion.version.number
+        self.version_number[first:stop] = self.champion.version.number
         for watch in self.watches:
             watch.scan(first, stop, self.accuracy)
         self.scanned = stop
@@ -177,15 +236,49 @@ class DataPlane:
         part = time / self.window - window
         return window, (part if part > _TIME_SLACK else 0.0)
 
+    def _serve_from(self, now: float, exposure: Exposure | None, burden: float) -> None:
+        """Change what is served at day `now`, and compute again from there."""
+        self._close(now)
+        self._since, self.exposure, self.burden = now, exposure, burden
+        self._block = BLOCK
+        for watch in self.watches:
+            watch.rewind(self.scanned)
+
+    def _close(self, now: float) -> None:
+        """A stretch of time ends: compute all windows that ended in it, and its part of the one in progress."""
+        window, part = self._window_of(now)
+        self._scan_to(min(window, self.windows))
+        self._carried = self._served_until(now, window, part)
+        self.scanned = min(window, self.windows)
+
     def _served_until(self, now: float, window: int, part: float) -> NDArray[np.float64]:
-        """What the champion contributes to the accuracy of the window in which it is replaced."""
+        """What was served so far contributes to the accuracy of the window in progress."""
         if part == 0.0 or window >= self.windows:
             return np.zeros(len(self.weights))
-        since = max(self.champion.since, window * self.window)
+        since = max(self._since, window * self.window)
         share = (now - since) / self.window
-        carried = self._carried if self.champion.since > window * self.window else 0.0
-        served = self._accuracy(self.champion.version, since, now, window)
-        return np.asarray(carried + share * served)
+        carried = self._carried if self._since > window * self.window else 0.0
+        column = np.empty((len(self.weights), 1))
+        self._answers(since, now, window, window + 1, column, base=window)
+        return np.asarray(carried + share * column[:, 0])
+
+    def _answers(
+        self,
+        since: float,
+        until: float,
+        first: int,
+        stop: int,
+        out: NDArray[np.float64],
+        base: int = 0,
+    ) -> None:
+        """Write the mean accuracy of what is served, without incidents, as `Quality.fill` does for a version."""
+        self.quality.fill(self.serving, since, until, first, stop, out, base)
+        if self.exposure is None:
+            return
+        other = np.empty((len(self.weights), stop - first))
+        self.quality.fill(self.exposure.version, since, until, first, stop, other, base=first)
+        columns = out[:, first - base : stop - base]
+        columns += self.exposure.share * (other - columns)
 
     def _accuracy(self, version: Version, since: float, until: float, window: int) -> NDArray[np.float64]:
         """Mean accuracy of each slice within a part of one window, (slices,)."""

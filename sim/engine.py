@@ -18,9 +18,11 @@ from scenarios.failures import Failure
 from scenarios.monitoring import Monitor
 from scenarios.policies import PolicySpec, parse_policy
 from scenarios.schema import Scenario
+from sim.approval import approvers_of
 from sim.dataplane import DataPlane
-from sim.deployment import adversaries_of
+from sim.deployment import Rollout, adversaries_of
 from sim.durations import draw
+from sim.failure_causes import FailureCauses, on_repaired
 from sim.incidents import Incident, Incidents, Onset
 from sim.ledger import Ledger
 from sim.monitoring import Alarm, LabelWatch, Watch, labels_used, lifts_of, watches_of
@@ -30,7 +32,8 @@ from sim.quality import quality_of
 from sim.record import Event, Result
 from sim.response import Responders
 from sim.retraining import retraining
-from sim.telemetry import post_rest, telemetry_bills
+from sim.signal_watch import TruthWatch
+from sim.telemetry import outages_told, post_rest, telemetry_bills
 from sim.view import View
 from sim.work import Work
 from sim.world import World
@@ -102,6 +105,8 @@ class Run:
         heeded = _once(wanted)
         watches = watches_of(_once([*heeded, *scenario.monitors]), world)
         self.incidents = Incidents(scenario, world.onsets)
+        self.incidents.on_repair = lambda incident: on_repaired(self, incident)
+        self.causes = FailureCauses(scenario)
         self.plane = data_plane(world, self.quality, self.state.features, watches, self.incidents)
         self.heeded = frozenset(monitor.label for monitor in heeded)
         self.paging = frozenset(
@@ -110,6 +115,8 @@ class Run:
             if watch.label not in self.heeded or watch.monitor in scenario.monitors
         )
         self.responders = None if scenario.response is None else Responders(self, scenario.response)
+        self.approvers = approvers_of(self)
+        self.rollout = Rollout(self.env)
         self.adversaries = adversaries_of(scenario)
         self.ledger = Ledger()
         self.alarms: list[Alarm] = []
@@ -153,6 +160,7 @@ class Run:
         self.plane.go_live(self.quality.initial(), 0.0)
         self.env.process(self._onsets())
         self.env.process(telemetry_bills(self))
+        self.env.process(outages_told(self))
         self.consult()
         horizon, env, plane = self.scenario.horizon, self.env, self.plane
         while True:
@@ -219,20 +227,24 @@ class Run:
             yield self.env.timeout(max(incident.onset.time - self.now, 0.0))
             self._begun(incident)
 
-    def begin_incident(self, failure: Failure) -> Incident:
-        """An action causes a failure now."""
+    def begin_incident(self, failure: Failure, why: str = "") -> Incident:
+        """An action causes a failure now; `why` names it."""
         heals = math.inf
         if failure.lasts is not None:
             heals = self.now + draw(
                 failure.lasts, self.world.stream_at(f"lasts:{failure.name}", self.now).random
             )
         incident = self.incidents.add(Onset(failure, self.now, heals))
-        self._begun(incident)
+        self._begun(incident, why)
+        window = min(int(self.now / self.scenario.window + _TIME_SLACK), self.scenario.windows - 1)
+        for watch in self.plane.watches:
+            if isinstance(watch, TruthWatch):
+                watch.begun[window] += 1.0  # it knows the world's onsets, and not what actions cause
         self.plane.disturbed(self.now)
         return incident
 
-    def _begun(self, incident: Incident) -> None:
-        self.record("incident", incident.failure.name, "")
+    def _begun(self, incident: Incident, why: str = "") -> None:
+        self.record("incident", incident.failure.name, why)
         self.ledger.post("incident", incident.failure.cost)
 
     def _announce(self, window: int, watch: Watch) -> None:
@@ -266,6 +278,7 @@ class Run:
             drop = float(fallen[watch.slice])
         else:
             drop = float(self.plane.weights @ fallen)
+        drop += self.causes.lost_by(self.plane.champion.version.number)
         score, threshold = float(watch.score[window]), watch.rule.threshold_at(watch, window)
         true = watch.follows_accuracy and drop >= self.scenario.material_drop
         looked_back = watch.oldest(window) * self.scenario.window
@@ -315,6 +328,7 @@ class Run:
             for incident, loss in zip(self.incidents.all, losses, strict=True):
                 incident.loss = loss
         post_rest(self)
+        self.rollout.post(self)
         for lift in lifts_of(self.plane.watches):
             forgone = lift.holdout * (accuracy - lift.baseline_accuracy)
             self.ledger.post("monitoring", math.fsum(worth * forgone * (1.0 if served is None else served)))

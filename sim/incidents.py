@@ -1,7 +1,8 @@
 """Incidents: failures that have begun, what they do while they last, and who could see them.
 
-Onsets belong to the world: every policy and every plan of monitoring meets the same ones. Ends do not: an incident is
-repaired, or heals, or lasts to the horizon. What is broken cannot break again: of the incidents of one failure mode
+Onsets belong to the world, except those that actions cause (`sim.failure_causes`): every policy and every plan of
+monitoring meets the same ones. Ends do not: an incident is repaired, or heals, or ends with the version that it came
+with, or lasts to the horizon. What is broken cannot break again: of the incidents of one failure mode
 that are there together only the oldest does something. Levels are means over a window, so that a part of a window
 counts as that part.
 """
@@ -22,6 +23,9 @@ from scenarios.failures import Failure
 from scenarios.monitoring import Monitor
 from scenarios.schema import Scenario
 from sim.durations import draw
+from sim.visibility import sees, shows, throughputs
+
+__all__ = ["TIME_SLACK", "Incident", "Incidents", "Onset", "onsets_of", "sees"]
 
 Array = NDArray[np.float64]
 TIME_SLACK = 1e-9
@@ -79,7 +83,10 @@ class Incident:
         return self.onset.time < time - TIME_SLACK and time <= self.end + TIME_SLACK
 
     def mean_level(self, edges: Array) -> Array:
-        """What it does, 0 to 1 of its full size, as mean over each stretch between neighbouring `edges` (n + 1,)."""
+        """What it does, as mean over each stretch between neighbouring `edges` (n + 1,).
+
+        1 stands for its full size on all requests; one that hits a share of them stays within this share.
+        """
         if self.leads >= self.end:
             return np.zeros(len(edges) - 1)
         total = self._area(np.clip(edges, self.leads, self.end))
@@ -88,9 +95,16 @@ class Incident:
             total -= (1.0 - self.left) * (
                 self._area(np.clip(edges, since, self.end)) - self._area(np.array([since]))
             )
-        return np.clip(
-            np.diff(total) / np.diff(edges), 0.0, 1.0
-        )  # a level of 1 + 2e-16 would lose more than all
+        level = np.clip(np.diff(total) / np.diff(edges), 0.0, 1.0)  # 1 + 2e-16 would lose more than all
+        return level * self.failure.share
+
+    def level_at(self, time: float) -> float:
+        """The same at a moment (days)."""
+        if not self.leads < time <= self.end + TIME_SLACK:
+            return 0.0
+        ramp, age = self.failure.ramp, time - self.onset.time
+        left = self.left if self.mitigated is not None and time > self.mitigated else 1.0
+        return self.failure.share * left * (1.0 if age >= ramp else age / ramp)
 
     def _area(self, times: Array) -> Array:
         """Integral of its size up to each moment, were it not to end."""
@@ -106,6 +120,8 @@ def onsets_of(scenario: Scenario, stream: Callable[[str], np.random.Generator]) 
     found = []
     for failure in scenario.failures:
         rng = stream(f"failure:{failure.name}")
+        if failure.trigger is not None:
+            continue  # actions cause it
         if failure.onsets is not None:
             times = np.sort(np.asarray(failure.onsets, dtype=np.float64))
         else:
@@ -123,6 +139,10 @@ class Incidents:
     def __init__(self, scenario: Scenario, onsets: list[Onset]) -> None:
         self.scenario = scenario
         self.all = [Incident(onset, min(onset.heals, scenario.horizon)) for onset in onsets]
+        self.learned: frozenset[str] = frozenset()
+        """Failure modes whose harm the model in service has learned."""
+        self.on_repair: Callable[[Incident], None] = _nothing_follows
+        """Called when one has been repaired."""
         self._modes: dict[str, list[Incident]] = defaultdict(list)
         for incident in self.all:
             self._modes[incident.failure.name].append(incident)
@@ -135,14 +155,14 @@ class Incidents:
 
     def visible(self, monitor: Monitor, time: float) -> list[Incident]:
         """Active incidents that move what a monitor looks at."""
-        return [i for i in self.active(time) if sees(self.scenario, monitor, i.failure)]
+        return [i for i in self.active(time) if self._shows(monitor, i.failure)]
 
     def moved(self, monitor: Monitor, since: float, until: float) -> bool:
         """Whether an incident moved what a monitor looks at between two moments (days)."""
         return any(
             incident.onset.time < until - TIME_SLACK and incident.end > since + TIME_SLACK
             for incident in self.all
-            if sees(self.scenario, monitor, incident.failure)
+            if self._shows(monitor, incident.failure)
         )
 
     def add(self, onset: Onset) -> Incident:
@@ -163,23 +183,51 @@ class Incidents:
         incident.mitigated, incident.left = time, left
 
     def repair(self, incident: Incident, time: float) -> None:
-        """End an incident."""
-        incident.resolved = incident.end = time
+        """End an incident; nothing is left to do on one that has ended before."""
+        if incident.end < time:
+            return
+        incident.resolved = time
         if incident.mitigated is None:
             incident.mitigated = time
-        mode = self._modes[incident.failure.name]
-        _line_up(mode, mode.index(incident))
+        self._end(incident, time)
+        self.on_repair(incident)
+
+    def lapse(self, incident: Incident, time: float) -> None:
+        """An incident ends because what had it is gone; that is a repair only where people were at work on it."""
+        if incident.acknowledged is not None:
+            incident.resolved = time
+            if incident.mitigated is None:
+                incident.mitigated = time
+        self._end(incident, time)
+
+    def present(self, name: str, since: float, until: float) -> float:
+        """How much of a failure mode there was on average in since..until (days), or at `until` when they are equal.
+
+        0 to 1: its size, as a share of all requests.
+        """
+        mode = self._modes[name]
+        if since >= until:
+            return max((incident.level_at(until) for incident in mode), default=0.0)
+        edges = np.array([since, until])
+        return min(sum(float(incident.mean_level(edges)[0]) for incident in mode), 1.0)
+
+    def taken_by(self, failure: Failure) -> float:
+        """Accuracy that a failure's `accuracy_drop` is in the mean over all slices."""
+        if failure.slice is None:
+            return failure.accuracy_drop
+        place = self.scenario.slice_names.index(failure.slice)
+        return failure.accuracy_drop * self.scenario.slice_weights[place]
 
     def drop(self, first: int, stop: int) -> Array | None:
         """Accuracy taken from each slice in windows first..stop-1, (slices, windows); None where nothing is."""
         taken = None
         for failure, level in self._levels(first, stop):
-            if failure.accuracy_drop == 0.0:
+            if failure.drop_in_service == 0.0:
                 continue
             if taken is None:
                 taken = np.zeros((len(self.scenario.slice_names), stop - first))
             rows = slice(None) if failure.slice is None else [self.scenario.slice_names.index(failure.slice)]
-            taken[rows] += failure.accuracy_drop * level
+            taken[rows] += failure.drop_in_service * level
         return taken
 
     def served(self, first: int, stop: int) -> Array | None:
@@ -189,7 +237,7 @@ class Incidents:
         samples, and lost requests leave enough of them.
         """
         share = None
-        names = _throughputs(self.scenario)
+        names = throughputs(self.scenario)
         for failure, level in self._levels(first, stop):
             for effect in failure.effects:
                 if effect.signal in names and effect.factor is not None:
@@ -224,12 +272,15 @@ class Incidents:
         return shift
 
     def stalled(self, signal: str, times: Array) -> Array:
-        """How much older than usual the data of a freshness signal are at each moment, days; times: (n,) days."""
+        """How much older than usual the data of a freshness signal are at each moment, days; times: (n,) days.
+
+        The mean over all hosts, where only a share of the requests is hit.
+        """
         oldest = np.zeros(len(times))
         for incident in self.all:
             for effect in incident.failure.effects:
                 if effect.signal == signal and effect.stall is not None:
-                    age = np.minimum(times - incident.onset.time, effect.stall)
+                    age = np.minimum(times - incident.onset.time, effect.stall) * incident.failure.share
                     oldest = np.maximum(oldest, np.where(times <= incident.end + TIME_SLACK, age, 0.0))
         return oldest
 
@@ -258,10 +309,17 @@ class Incidents:
 
     def _dropped(self, failure: Failure) -> float:
         """Accuracy that a failure takes from the mean over all slices, before any of them is at 0."""
-        if failure.slice is None:
-            return failure.accuracy_drop
-        place = self.scenario.slice_names.index(failure.slice)
-        return failure.accuracy_drop * self.scenario.slice_weights[place]
+        return self.taken_by(failure) if failure.drop_in_service > 0.0 else 0.0
+
+    def _shows(self, monitor: Monitor, failure: Failure) -> bool:
+        """Whether a monitor can see a failure now: one that spoils trainings only, once such a model serves."""
+        harms = failure.drop_in_service > 0.0 or failure.name in self.learned
+        return shows(self.scenario, monitor, failure, harms)
+
+    def _end(self, incident: Incident, time: float) -> None:
+        incident.end = time
+        mode = self._modes[incident.failure.name]
+        _line_up(mode, mode.index(incident))
 
     def _windows(self, incident: Incident) -> tuple[int, int]:
         """The windows that it touches, first and last exclusive."""
@@ -281,6 +339,10 @@ class Incidents:
                 yield here[0].failure, np.minimum(level, 1.0)
 
 
+def _nothing_follows(incident: Incident) -> None:
+    """The usual end of a repair."""
+
+
 def _line_up(mode: Sequence[Incident], place: int) -> None:
     """Let those after a place lead from the end of all before them, up to one that waits as long as it did before."""
     reached = max(mode[place].leads, mode[place].end)
@@ -291,54 +353,11 @@ def _line_up(mode: Sequence[Incident], place: int) -> None:
         incident.leads, reached = leads, max(reached, incident.end)
 
 
-def sees(scenario: Scenario, monitor: Monitor, failure: Failure) -> bool:
-    """Whether a failure moves what a monitor looks at; whether it moves it enough is for the noise to say.
-
-    >>> import scenarios
-    >>> effects = [{"signal": "age", "stall": "18h"}]
-    >>> system = scenarios.load("rotting_asset", signals=[{"name": "age", "kind": "freshness", "age": "4min"}],
-    ...     failures=[{"name": "lag", "rate": "4/y", "accuracy_drop": 0.09, "effects": effects}],
-    ...     monitors=[{"metric": "signal", "signal": "age", "deadline": "15min"}])
-    >>> sees(system, system.monitors[0], system.failures[0])
-    True
-    """
-    harms = failure.accuracy_drop > 0.0
-    if monitor.metric == "truth":
-        return True
-    if monitor.metric == "accuracy":
-        return harms
-    if monitor.metric == "slice_accuracy":
-        return harms and failure.slice in (None, monitor.slice)
-    if monitor.signal is not None:
-        return _moves(scenario, monitor.signal, failure, harms)
-    names = scenario.feature_names if monitor.features == "all" else monitor.features
-    moved = {name for name, size in failure.feature_shift.items() if size != 0.0}
-    if monitor.metric == "prediction_distribution_shift":
-        moved &= {feature.name for feature in scenario.features if feature.weight > 0.0}
-    return not moved.isdisjoint(names)
-
-
 def _edges(first: int, stop: int, window: float) -> Array:
     return np.asarray(np.arange(first, stop + 1) * window, dtype=np.float64)
 
 
-def _throughputs(scenario: Scenario) -> set[str]:
-    """Names of the signals of the requests served: there is one traffic, whatever it is called."""
-    return {signal.name for signal in scenario.signals if signal.kind == "throughput"}
-
-
 def _lost_share(scenario: Scenario, failure: Failure) -> float:
     """Share of the requests that a failure loses."""
-    names = _throughputs(scenario)
+    names = throughputs(scenario)
     return sum(1.0 - (effect.factor or 0.0) for effect in failure.effects if effect.signal in names)
-
-
-def _moves(scenario: Scenario, name: str, failure: Failure, harms: bool) -> bool:
-    signal = scenario.signal(name)
-    if signal.kind == "lift":  # what is added to both groups cancels out
-        scaled = any(e.signal == signal.of and e.factor not in (None, 1.0) for e in failure.effects)
-        return harms or scaled
-    alike = {name} if signal.kind != "throughput" else _throughputs(scenario)
-    if any(effect.signal in alike and effect.moves for effect in failure.effects):
-        return True
-    return harms and signal.kind in ("proportion", "mean") and signal.per_accuracy_lost != 0.0

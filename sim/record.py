@@ -118,7 +118,7 @@ class Result:
         )
 
     def _incident_summary(self) -> dict[str, float]:
-        """Counts of incidents and pages, mean time to detection and to repair (hours, of those that were)."""
+        """Counts of incidents and pages, mean times from onset and from page (hours), hours unseen and of work."""
         known = [i for i in self.raw_incidents if i.detected is not None]
         return {
             "incidents": float(len(self.raw_incidents)),
@@ -129,6 +129,17 @@ class Result:
             ),
             "pages": float(len(self.pages)),
             "false_pages": float(sum(not page.true for page in self.pages)),
+            "incident_mtta_hours": _mean_hours(
+                [
+                    i.acknowledged - i.paged
+                    for i in self.raw_incidents
+                    if i.acknowledged is not None and i.paged is not None
+                ]
+            ),
+            "missed_targets": float(sum(page.missed(self.scenario.horizon) for page in self.pages)),
+            "silent_hours": HOURS_PER_DAY
+            * sum((i.end if i.detected is None else i.detected) - i.onset.time for i in self.raw_incidents),
+            "work_hours": float(sum(stretch.hours for stretch in self.work)),
         }
 
     @cached_property
@@ -139,7 +150,7 @@ class Result:
 
     @cached_property
     def incidents(self) -> pd.DataFrame:
-        """One row an incident: failure, onset, detection, by which monitor, the steps to its end, severity, loss.
+        """One row an incident: failure, cause, onset, detection (by whom), the steps to its end, severity, loss.
 
         Moments in days, NaN for what never happened; loss: its share of the money lost on accuracy and requests while
         it was there, and its own price. They add up to the category incident of the ledger.
@@ -147,6 +158,7 @@ class Result:
         rows = [
             {
                 "failure": incident.failure.name,
+                "cause": incident.failure.cause,
                 "onset_days": incident.onset.time,
                 "detected_days": _or_nan(incident.detected),
                 "by": incident.by,
@@ -162,6 +174,7 @@ class Result:
         ]
         columns = [
             "failure",
+            "cause",
             "onset_days",
             "detected_days",
             "by",
@@ -279,6 +292,12 @@ class Result:
         from analysis.plots import plot_run
 
         return plot_run(self, ax=ax)
+
+    def plot_incidents(self, start: float | None = None, days: float = 7.0, ax: Any = None) -> Any:
+        """The story of some days, by default of those in which incidents cost most; returns matplotlib axes."""
+        from analysis.plot_incidents import plot_incidents
+
+        return plot_incidents(self, start, days, ax=ax)
 
 
 def _mean_hours(days: list[float]) -> float:

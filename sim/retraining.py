@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
-from scenarios.pipeline import STAGES, Stage
-from sim.deployment import go_live
+from scenarios.pipeline import STAGES, Learning, Stage
+from sim.deployment import deploy
 from sim.durations import draw, mean
+from sim.failure_causes import as_validation_sees, contamination, on_trained
 from sim.kernels.sampling import binomial_once, normal_once, uniform_once
 from sim.quality import Version
 from sim.randomness import moment_number
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from sim.engine import Run
 
 Process = Generator[simpy.Event, Any, Any]
+VALIDATED = STAGES.index("evaluation") + 1
+"""Number of stages that make a validated candidate; the others place it."""
 
 
 def retraining(run: Run, mode: str | None) -> Process:
@@ -32,26 +35,49 @@ def retraining(run: Run, mode: str | None) -> Process:
         run.record("retraining started", "pipeline", mode or learning.mode)
         cut = max(run.now - run.world.training_lag, 0.0)
         luck = Luck(run)
-        for name in STAGES:
-            stage: Stage = getattr(run.scenario.pipeline.stages, name)
-            pace = learning.factor("duration") if name == "training" else 1.0
-            price = stage_price(run.scenario, name, learning.factor("cost"))
-            done = yield from attempts(run, name, stage, pace, price, luck)
-            if not done:
-                run.record("failure", name, "given up")
-                return
-            if name == "training":
-                candidate = trained(run, cut, learning.factor("regain"))
-            if name == "evaluation":
-                candidate, passed = validated(run, candidate)
-                if not passed:
-                    run.record("rejection", "gate", f"version {candidate.number}")
-                    return
+        candidate = yield from made(run, learning, cut, luck)
+        if candidate is None:
+            return
+        if run.approvers is None and not (yield from done(run, STAGES[VALIDATED:], learning, luck)):
+            return
+    if run.approvers is not None:  # a person takes up no training capacity
+        approved = yield from run.approvers.ask(candidate)
+        if not approved or not (yield from done(run, STAGES[VALIDATED:], learning, luck)):
+            return
     if candidate.cut < run.plane.champion.version.cut:
         run.record("superseded", f"version {candidate.number}", "a newer model is in service")
         return
     run.ledger.post("risk", run.scenario.pipeline.cost.risk)
-    go_live(run, candidate)
+    yield from deploy(run, candidate)
+
+
+def made(run: Run, learning: Learning, cut: float, luck: Luck) -> Generator[simpy.Event, Any, Version | None]:
+    """Train a candidate and validate it; None where a stage or the gate stops it."""
+    before, after = STAGES[: VALIDATED - 1], STAGES[VALIDATED - 1 : VALIDATED]
+    if not (yield from done(run, before, learning, luck)):
+        return None
+    candidate = trained(run, cut, learning.factor("regain"))
+    if not (yield from done(run, after, learning, luck)):
+        return None
+    candidate, passed = validated(run, candidate)
+    if not passed:
+        run.record("rejection", "gate", f"version {candidate.number}")
+        return None
+    return candidate
+
+
+def done(
+    run: Run, names: tuple[str, ...], learning: Learning, luck: Luck
+) -> Generator[simpy.Event, Any, bool]:
+    """Go through some stages; whether all of them succeeded."""
+    for name in names:
+        stage: Stage = getattr(run.scenario.pipeline.stages, name)
+        pace = learning.factor("duration") if name == "training" else 1.0
+        price = stage_price(run.scenario, name, learning.factor("cost"))
+        if not (yield from attempts(run, name, stage, pace, price, luck)):
+            run.record("failure", name, "given up")
+            return False
+    return True
 
 
 class Luck:
@@ -105,14 +131,23 @@ def trained(run: Run, cut: float, regain: float) -> Version:
         offset = pipeline.training_noise * normal_once(run.world.key("training_noise"), moment)
     if pipeline.bad_training is not None:
         bad = uniform_once(run.world.key("bad_training"), moment) < pipeline.bad_training.probability
-        offset -= pipeline.bad_training.loss if bad else 0.0
-    return run.quality.train(run.plane.champion.version, cut, regain, offset, run.next_version())
+        loss = pipeline.bad_training.loss if bad else 0.0
+        offset -= loss
+    else:
+        loss = 0.0
+    number, learned = run.next_version(), contamination(run, cut)
+    if learned:
+        offset -= sum(learned.values())
+    run.causes.learned[number], run.causes.harm[number] = learned, loss + sum(learned.values())
+    candidate = run.quality.train(run.plane.champion.version, cut, regain, offset, number)
+    on_trained(run, candidate)
+    return candidate
 
 
 def validated(run: Run, candidate: Version) -> tuple[Version, bool]:
     """Measure candidate and champion on a finite holdout of the newest labelled data; errors of both kinds emerge."""
     gate = run.scenario.pipeline.gate
-    expected = run.quality.at(candidate, candidate.cut)
+    expected = run.quality.at(as_validation_sees(run, candidate), candidate.cut)
     if gate is None or math.isnan(expected):
         return candidate.measured(expected), True
     moment = moment_number(candidate.cut)

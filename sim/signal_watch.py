@@ -38,7 +38,7 @@ class SignalWatch(Watch):
         """Start again on a new champion; the first one is the model whose accuracy is usual."""
         super().reset(champion)
         self.reading.begin(champion.first_full)
-        if champion.version.number == 0:
+        if champion.version.number == 0 and champion.since == 0.0:  # not when it is rolled back to
             self.usual_accuracy = champion.fresh_accuracy
 
     @property

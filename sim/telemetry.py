@@ -188,6 +188,17 @@ def blind_windows(scenario: Scenario, stream: Callable[[str], np.random.Generato
     return blind
 
 
+def outages_told(run: Run) -> Process:
+    """Write down from when to when nobody hears the monitors: all paths are down at the end of these windows."""
+    blind = run.world.blind
+    if blind is None:
+        return
+    edges = np.flatnonzero(np.diff(blind.astype(np.int8), prepend=0, append=0))
+    for place, kind in zip(edges.tolist(), ("monitoring down", "monitoring up") * len(edges), strict=False):
+        yield run.env.timeout(max((place + 1) * run.scenario.window - run.now, 0.0))
+        run.record(kind, "path", "")
+
+
 def _outages(outages: Outages, horizon: float, rng: np.random.Generator) -> tuple[Array, Array]:
     """Beginnings and ends of the outages of one path, days; two that overlap are one."""
     onset = rng.random(rng.poisson(outages.rate * horizon)) * horizon

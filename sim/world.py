@@ -6,14 +6,18 @@ itself: `state()` is copied where a policy can provoke the world.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.drift import Adversarial
+from scenarios.failures import Failure
 from scenarios.monitoring import Monitor
 from scenarios.schema import Scenario
+from scenarios.serving import Serving
 from sim import randomness
 from sim.drift import State, world_state
 from sim.incidents import Onset, onsets_of
@@ -27,13 +31,47 @@ WATCHING = (
     "response",
     "telemetry",
     "menu",
+    "pipeline",
+    "deployment",
     "policies",
+    "overlays",
     "title",
     "story",
     "question",
     "source",
 )
 """Fields of a scenario that its world does not depend on."""
+
+
+def differing_fields(one: Scenario, other: Scenario) -> list[str]:
+    """Fields that the world depends on and that are not the same in two scenarios."""
+    found = []
+    for field in type(one).model_fields:
+        mine, theirs = getattr(one, field), getattr(other, field)
+        if field in WATCHING or mine is theirs or mine == theirs:
+            continue
+        part = _PARTS.get(field, _whole)
+        if part(mine) != part(theirs):
+            found.append(field)
+    return found
+
+
+def _whole(value: Any) -> Any:
+    return value
+
+
+def _by_chance(failures: list[Failure]) -> list[Failure]:
+    """Failures that begin whatever anybody does; the luck of the others is that of the action that causes them."""
+    return [failure for failure in failures if failure.trigger is None]
+
+
+def _requests_of(serving: Serving | None) -> Any:
+    """When requests come and how large they are, whatever answers them."""
+    return None if serving is None else (serving.arrivals, serving.sizes)
+
+
+_PARTS: dict[str, Callable[[Any], Any]] = {"failures": _by_chance, "serving": _requests_of}
+"""What the world depends on of fields that it depends on in part."""
 
 
 class World:
@@ -79,10 +117,8 @@ class World:
 
         Raises ValueError for a scenario that differs in anything that the world depends on.
         """
-        for field in type(scenario).model_fields:
-            mine, other = getattr(self.scenario, field), getattr(scenario, field)
-            if field not in WATCHING and mine is not other and mine != other:
-                raise ValueError(f"scenario: {field} differs, expected the same world")
+        for field in differing_fields(self.scenario, scenario):
+            raise ValueError(f"scenario: {field} differs, expected the same world")
         found = World(scenario, self.seed, self.replication, mirrored=self.mirrored)
         found.__dict__.update(
             requests=self.requests, labels=self.labels, _state=self._state, onsets=self.onsets

@@ -49,7 +49,10 @@ def test_a_short_frontier_is_named_and_the_title_says_what_it_is(
         assert all(choice in text.get_text().replace("\n", " ") for choice in bought)
     assert ax.get_title(loc="left") == f"Efficient frontier of monitoring: {found.scenario.title}"
     monkeypatch.setattr("analysis.plot_budget.NAMED", count - 1)
-    assert not found.plot().texts
+    few = {text.get_text().replace("\n", " ") for text in found.plot().texts}
+    assert few < {text.get_text().replace("\n", " ") for text in ax.texts}
+    recommended = found.plans[found.recommended].name
+    assert any(all(part in text for part in recommended.split(", ") if "=off" not in part) for text in few)
 
 
 def test_intervals_of_losses_do_not_reach_below_nothing(found: BudgetFound) -> None:

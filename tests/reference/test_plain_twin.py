@@ -67,12 +67,13 @@ def differences(fast: Result, plain: Result) -> list[str]:
 
 
 def event_differences(fast: Result, plain: Result) -> list[str]:
-    """The first event that is not the same."""
-    for number, (a, b) in enumerate(zip(fast.raw_events, plain.raw_events, strict=False)):
+    """The first event that is not the same; the plain model does not tell of outages of the path."""
+    told, expected = ([e for e in result.raw_events if e.subject != "path"] for result in (fast, plain))
+    for number, (a, b) in enumerate(zip(told, expected, strict=False)):
         if abs(a.time - b.time) > 1e-9 or (a.kind, a.subject) != (b.kind, b.subject):
             return [f"event {number}: {a} {b}"]
-    if len(fast.raw_events) != len(plain.raw_events):
-        return [f"number of events: {len(fast.raw_events)} {len(plain.raw_events)}"]
+    if len(told) != len(expected):
+        return [f"number of events: {len(told)} {len(expected)}"]
     return []
 
 
@@ -158,6 +159,13 @@ def drawn(things: list[Any], *fields: str) -> dict[str, int]:
     return {field: len({repr(getattr(thing, field)) for thing in things}) for field in fields}
 
 
+NOT_TOLD_HERE = {
+    "kind", "cause", "trigger", "with_version", "share", "harms", "taints", "feeds", "leaks", "on_call",
+}  # fmt: skip
+"""What actions cause, what models learn of it and who is on call: this twin does not know them; they have plain
+accounts of their own in tests/sim/test_failure_causes.py, test_deployment_strategies.py and test_on_call.py."""
+
+
 def test_random_scenarios_use_every_option_of_failures_and_of_monitoring():
     scenarios = [Maker(number).scenario() for number in range(SCENARIOS)]
     monitors = [m for s in scenarios for m in (*s.triggers, *s.monitors)]
@@ -168,11 +176,11 @@ def test_random_scenarios_use_every_option_of_failures_and_of_monitoring():
     people = [s.response for s in scenarios if s.response is not None]
     telemetry = [s.telemetry for s in scenarios if s.telemetry is not None]
     outages = [t.outages for t in telemetry if t.outages is not None]
-    assert min(drawn(failures, *(set(Failure.model_fields) - {"name"})).values()) >= 2
+    assert min(drawn(failures, *(set(Failure.model_fields) - {"name"} - NOT_TOLD_HERE)).values()) >= 2
     assert {(e.add is not None, e.factor is not None, e.stall is not None) for e in effects} == {
         (True, False, False), (False, True, False), (False, False, True),
     }  # fmt: skip
-    assert min(drawn(people, *(set(Response.model_fields) - {"hourly_cost"})).values()) >= 2
+    assert min(drawn(people, *(set(Response.model_fields) - {"hourly_cost"} - NOT_TOLD_HERE)).values()) >= 2
     assert min(drawn([p.snooze for p in people if p.snooze], *Snooze.model_fields).values()) >= 2
     assert min(drawn([p.fatigue for p in people], *Fatigue.model_fields).values()) >= 2
     assert min(drawn(telemetry, "retention", "metrics", "dashboards", "outages").values()) >= 2

@@ -170,6 +170,10 @@ def test_the_perfect_monitor_loses_what_people_need_and_no_more(replication: int
         expected += 24_000 * 0.01 * share * (end - onset.time)
     assert len(result.incidents) >= 5
     assert result.costs["incident"] == pytest.approx(expected, rel=1e-9)
+    unwatched = World(world, 0, replication).unwatched()
+    oracle = sim.run(unwatched.scenario, "oracle", replication=replication, world=unwatched)
+    assert result.costs["incident"] == oracle.costs["incident"]
+    assert result.ledger.total() == oracle.ledger.total()
 
 
 def test_without_failures_a_response_changes_nothing() -> None:

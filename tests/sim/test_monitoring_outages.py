@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import sim
 from scenarios.loader import validate_mapping
 from scenarios.schema import Scenario
 from sim import randomness
 from sim.durations import quantile
 from sim.telemetry import blind_windows
+from sim.world import World
 
 
 def scenario(telemetry: dict[str, Any] | None, horizon: str = "45d", window: str = "1h") -> Scenario:
@@ -149,3 +151,18 @@ def test_a_path_without_outages_never_fails(given):
     assert found.shape == (system.windows,)
     assert found.dtype == np.bool_
     assert not found.any()
+
+
+def test_a_run_tells_when_nobody_hears_the_monitors():
+    system = scenario({"outages": {"rate": "0.3/d", "unnoticed": "8h"}})
+    result = sim.run(system, seed=3)
+    told = [(e.kind, e.time) for e in result.raw_events if e.subject == "path"]
+    down = World(system, 3, 0).blind
+    assert down is not None
+    assert len(told) >= 6
+    heard = np.ones(len(down), dtype=bool)
+    starts = [round(time * 24) - 1 for kind, time in told if kind == "monitoring down"]
+    ends = [round(time * 24) - 1 for kind, time in told if kind == "monitoring up"] + [len(down)]
+    for start, end in zip(starts, ends, strict=False):
+        heard[start:end] = False
+    np.testing.assert_array_equal(heard, ~down)

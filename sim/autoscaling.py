@@ -90,7 +90,7 @@ def by_plan(time: float, sizes: list[tuple[float, int]]) -> int:
 
 
 class Forecast:
-    """The load of a season ago at the time ahead, shifted by how today differs from then; today's until there is one."""
+    """The load of a season ago at the time ahead, shifted by how now differs from then; today's until there is one."""
 
     def __init__(self, plan: Predictive) -> None:
         self.plan = plan

@@ -23,10 +23,11 @@ from scenarios.units import SECONDS_PER_DAY
 from sim.arrivals import arrivals_of
 from sim.fleet_jobs import JobRecord, Process, jobs
 from sim.fleet_pool import PoolControl
+from sim.kernels.latency_counts import fates
 from sim.kernels.picking import choose
 from sim.latency import LatencyRecord
 from sim.ledger import Ledger
-from sim.pool import SERVED, SHED
+from sim.pool import SERVED, Served
 from sim.record import Event
 from sim.request_path import PathTimes
 from sim.request_planes import plane_of
@@ -47,12 +48,22 @@ class PoolTotals:
     served: int = 0
     shed: int = 0
     timed_out: int = 0
-    batches: float = 0.0
-    """Batches that were served; for continuous batching, requests."""
+    sizes: Array = field(default_factory=lambda: np.zeros(2))
+    """Batches that were served by their size; the last place is for that and more."""
     waited: float = 0.0
     """Seconds, of all that were served together."""
     in_service: float = 0.0
     """Seconds from start to finish, of all together."""
+
+    def add(self, done: Served) -> None:
+        """Count requests whose fate is known."""
+        sums = fates(done.status, done.arrival, done.start, done.finish, done.batch, self.sizes)
+        served, shed, timed_out, waited, in_service = sums
+        self.served += served
+        self.shed += shed
+        self.timed_out += timed_out
+        self.waited += waited
+        self.in_service += in_service
 
 
 @dataclass
@@ -92,10 +103,12 @@ class Fleet:
         limit = math.inf if objective is None else objective.limit * SECONDS_PER_DAY
         interval = 60.0 if objective is None else objective.interval * SECONDS_PER_DAY
         self.latency = LatencyRecord(horizon * SECONDS_PER_DAY, interval, limit)
-        self.latency_of = {
-            plan.name: LatencyRecord(horizon * SECONDS_PER_DAY, interval, limit) for plan in serving.pools
-        } if len(serving.pools) > 1 else {serving.pools[0].name: self.latency}
-        self.totals = {plan.name: PoolTotals() for plan in serving.pools}
+        self.latency_of = (
+            {plan.name: LatencyRecord(horizon * SECONDS_PER_DAY, interval, limit) for plan in serving.pools}
+            if len(serving.pools) > 1
+            else {serving.pools[0].name: self.latency}
+        )
+        self.totals = {plan.name: PoolTotals(sizes=np.zeros(plan.max_batch + 1)) for plan in serving.pools}
         self.samples = {plan.name: Samples() for plan in serving.pools}
         self.jobs: list[JobRecord] = []
         self.events: list[Event] = []
@@ -187,17 +200,12 @@ class Fleet:
             done = pool.plane.collect()
             if not len(done):
                 continue
-            total, served = self.totals[pool.plan.name], done.status == SERVED
-            total.served += int(served.sum())
-            total.shed += int((done.status == SHED).sum())
-            total.timed_out += len(done) - int(served.sum()) - int((done.status == SHED).sum())
-            start, finish = done.start[served], done.finish[served]
-            total.waited += float((start - done.arrival[served]).sum())
-            total.in_service += float((finish - start).sum())
-            total.batches += float((1.0 / done.batch[served]).sum())
+            self.totals[pool.plan.name].add(done)
             latency = done.finish - done.arrival + self.path.of(done.number)
-            for record in {id(r): r for r in (self.latency, self.latency_of[pool.plan.name])}.values():
-                record.add(done.arrival, latency, ~served)
+            lost = done.status != SERVED
+            self.latency.add(done.arrival, latency, lost)
+            if len(self.pools) > 1:
+                self.latency_of[pool.plan.name].add(done.arrival, latency, lost)
 
     # --- what is not about one replica ---
 
@@ -211,7 +219,8 @@ class Fleet:
             for pool in self.pools:
                 name = pool.plan.name
                 worked, up = pool.busy_seconds(), pool.up_seconds()
-                busy, ready = ((now - then) / (step * SECONDS_PER_DAY) for now, then in zip((worked, up), before[name], strict=True))
+                busy = (worked - before[name][0]) / (step * SECONDS_PER_DAY)
+                ready = (up - before[name][1]) / (step * SECONDS_PER_DAY)
                 before[name] = worked, up
                 self.samples[name].rows.append(
                     (self.now, ready, busy, pool.plane.waiting(), pool.plane.in_service())

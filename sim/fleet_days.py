@@ -40,7 +40,9 @@ def run_fleet(
     (True, 0.05)
     """
     if scenario.serving is None:
-        raise ValueError("serving: the scenario has none, expected a section such as {pools: [{service: 12ms}]}")
+        raise ValueError(
+            "serving: the scenario has none, expected a section such as {pools: [{service: 12ms}]}"
+        )
     world = World(scenario, seed, replication) if world is None else world
     days, said = chosen_days(scenario)
     if days is None:
@@ -87,7 +89,7 @@ def daily_loads(scenario: Scenario) -> Array:
 
 
 def spread_days(loads: Array, number: int) -> list[tuple[int, float]]:
-    """So many days from the quietest to the busiest, the busiest always among them; each with the days it stands for."""
+    """So many days from the quietest to the busiest, which is always there; each with the days it stands for."""
     order = np.argsort(loads, kind="stable")
     groups = np.array_split(order[:-1], number - 1) if number > 1 else []
     days = [(int(group[len(group) // 2]), float(len(group))) for group in groups if len(group)]

@@ -101,7 +101,9 @@ def saved_after(elapsed: float, plan: Job) -> float:
     return math.floor(elapsed / (plan.checkpoint + plan.checkpoint_cost) + 1e-9) * plan.checkpoint
 
 
-def _in_pool(fleet: Fleet, plan: Job, record: JobRecord, left: float, restart: float) -> Generator[Any, Any, float]:
+def _in_pool(
+    fleet: Fleet, plan: Job, record: JobRecord, left: float, restart: float
+) -> Generator[Any, Any, float]:
     """Work on GPUs of a pool until it is done or interrupted; the work that is done for good."""
     pool = fleet.pool(plan.pool)
     gpus, stopped = pool.gpus, fleet.env.event()
@@ -146,11 +148,15 @@ def _on_own_hardware(
     begun = fleet.now
     record.started = begun if math.isnan(record.started) else record.started
     needed = restart + time_of(left, plan)
-    fails = math.inf if plan.failures is None else min(
-        draw(plan.failures.between, luck.random) for _ in range(plan.gpus)
+    fails = (
+        math.inf
+        if plan.failures is None
+        else min(draw(plan.failures.between, luck.random) for _ in range(plan.gpus))
     )
-    taken = math.inf if plan.spot is None else min(
-        draw(plan.spot.lifetime, luck.random) for _ in range(plan.gpus)
+    taken = (
+        math.inf
+        if plan.spot is None
+        else min(draw(plan.spot.lifetime, luck.random) for _ in range(plan.gpus))
     )
     lasts = min(needed, fails, taken)
     yield fleet.env.timeout(lasts)

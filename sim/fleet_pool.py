@@ -1,6 +1,6 @@
-"""A pool under control: replicas that start, fail, are taken back, and leave; the GPUs they hold, and what they cost.
+"""A pool under control: replicas that start, fail, are taken back and leave; the GPUs they hold and what they cost.
 
-    launch -> cold start -> up -> (failure -> repair | reclaimed spot -> replacement | no longer wanted -> drained) -> gone
+    launch -> cold start -> up -> (failure -> repair | spot reclaimed -> replacement | not wanted -> drained) -> gone
 
 Luck is tied to the replica's number and to how often that number has been launched. Source: chapter, footnotes on
 autoscaling (model loading time) and on the economics of spot capacity.
@@ -82,7 +82,7 @@ class PoolControl:
 
     @property
     def _coming(self) -> int:
-        """Replicas that are there or will be: a fixed pool waits for what is repaired, an autoscaler looks for others."""
+        """Replicas that are there or will be: a fixed pool waits for repairs, an autoscaler looks for others."""
         fixed = isinstance(self.plan.autoscaler, FixedReplicas)
         return self.size + (self._broken if fixed else 0)
 

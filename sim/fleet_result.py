@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from scenarios.schema import Scenario
     from sim.fleet import Fleet, PoolTotals
     from sim.fleet_jobs import JobRecord
-    from sim.fleet_pool import PoolControl
 
 QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p95_s": 0.95, "p99_s": 0.99, "p999_s": 0.999}
 JOB_COLUMNS = (
@@ -58,7 +57,9 @@ class FleetResult:
     def costs(self) -> pd.Series:
         """Costs by category over the horizon."""
         found = [part.weight * part.fleet.ledger.by_category() for part in self.parts]
-        return pd.Series(np.sum([costs.to_numpy() for costs in found], axis=0), index=list(CATEGORIES), name="cost")
+        return pd.Series(
+            np.sum([costs.to_numpy() for costs in found], axis=0), index=list(CATEGORIES), name="cost"
+        )
 
     @cached_property
     def latency_s(self) -> dict[str, float]:
@@ -67,9 +68,7 @@ class FleetResult:
 
     def quantile(self, chance: float, pool: str | None = None) -> float:
         """A quantile of the end-to-end latency, of one pool or of all, seconds."""
-        records = [
-            part.fleet.latency if pool is None else part.fleet.latency_of[pool] for part in self.parts
-        ]
+        records = [part.fleet.latency if pool is None else part.fleet.latency_of[pool] for part in self.parts]
         return float(pooled_quantile(records, [part.weight for part in self.parts], chance))
 
     @cached_property
@@ -80,7 +79,8 @@ class FleetResult:
         was refused or timed out; utilisation: busy share of the replicas, over all time, in half of the intervals at
         most (p50), and in the busiest one; missed_minutes: time in which the objective was broken.
         """
-        total = {name: self._sum(lambda t, n=name: getattr(t, n)) for name in ("offered", "served", "shed", "timed_out")}
+        names = ("offered", "served", "shed", "timed_out")
+        total = {name: self._sum(lambda t, n=name: getattr(t, n)) for name in names}  # type: ignore[misc]
         over = total["served"] + total["shed"] + total["timed_out"]
         seconds = self._weighted(lambda part: part.fleet.latency.total)
         load = self.load()
@@ -100,13 +100,19 @@ class FleetResult:
                 "loss": (total["shed"] + total["timed_out"]) / over if over else 0.0,
                 "mean_s": seconds / total["served"] if total["served"] else math.nan,
                 **self.latency_s,
-                "mean_wait_s": self._sum(lambda t: t.waited) / total["served"] if total["served"] else math.nan,
-                "mean_batch": total["served"] / self._sum(lambda t: t.batches) if total["served"] else math.nan,
+                "mean_wait_s": self._sum(lambda t: t.waited) / total["served"]
+                if total["served"]
+                else math.nan,
+                "mean_batch": total["served"] / self._sum(lambda t: float(t.sizes.sum()))
+                if total["served"]
+                else math.nan,
                 "replicas": float(weight @ ready / weight.sum()) if len(load) else math.nan,
                 "utilisation": float(weight @ busy / (weight @ ready)) if weight @ ready > 0 else math.nan,
                 "utilisation_p50": _weighted_median(share[known], weight[known]),
                 "utilisation_peak": float(share[known].max()) if known.any() else math.nan,
-                "restarts": self._weighted(lambda part: float(sum(p.plane.restarts for p in part.fleet.pools))),
+                "restarts": self._weighted(
+                    lambda part: float(sum(p.plane.restarts for p in part.fleet.pools))
+                ),
                 "missed_minutes": self.missed_minutes(),
                 "gpu_hours": HOURS_PER_DAY * sum(held.values()),
                 "spot_gpu_hours": HOURS_PER_DAY * held[True],
@@ -132,7 +138,7 @@ class FleetResult:
     def held_gpu_days(self) -> dict[bool, float]:
         """GPU days that replicas have held, on demand (False) and spot (True)."""
         return {
-            spot: self._weighted(lambda part, s=spot: sum(pool.held[s] for pool in part.fleet.pools))
+            spot: self._weighted(lambda part, s=spot: sum(p.held[s] for p in part.fleet.pools))  # type: ignore[misc]
             for spot in (False, True)
         }
 
@@ -182,18 +188,23 @@ class FleetResult:
                 sum(part.weight * getattr(part.fleet.totals[name], field) for part in self.parts)
                 for field in ("offered", "served", "shed", "timed_out")
             )
-            load = self.load(name)
-            ready, busy = load["ready"] @ load["weight"], load["busy"] @ load["weight"]
+            load = self.load(name).astype(np.float64)
+            weight = float(load["weight"].sum())
+            ready, busy = (float((load[column] * load["weight"]).sum()) for column in ("ready", "busy"))
             over = served + shed + late
             rows[name] = {
                 "requests": offered,
                 "loss": (shed + late) / over if over else 0.0,
                 "p99_s": self.quantile(0.99, name),
                 "utilisation": busy / ready if ready else math.nan,
-                "replicas": ready / load["weight"].sum() if len(load) else math.nan,
-                **{count: sum(part.weight * pool.counts[count] for part, pool in zip(self.parts, of_pool, strict=True))
-                   for count in of_pool[0].counts},
-            }  # fmt: skip
+                "replicas": ready / weight if weight else math.nan,
+                **{
+                    count: sum(
+                        part.weight * p.counts[count] for part, p in zip(self.parts, of_pool, strict=True)
+                    )
+                    for count in of_pool[0].counts
+                },
+            }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("pool")
 
     def _weighted(self, value: Callable[[Part], float]) -> float:

@@ -41,4 +41,3 @@ class PathTimes:
         if not len(self._table):
             return np.full(len(number), self.fixed)
         return self.fixed + pick(self._table, number, self.key)
-

@@ -57,3 +57,32 @@ def count_intervals(
             table[place, 2] += 1.0
         table[place, 3] += value
         table[place, 4] = max(table[place, 4], value)
+
+
+@njit(cache=True)
+def fates(
+    status: NDArray[np.int64],
+    arrival: NDArray[np.float64],
+    start: NDArray[np.float64],
+    finish: NDArray[np.float64],
+    batch: NDArray[np.int64],
+    sizes: NDArray[np.float64],
+) -> tuple[int, int, int, float, float]:
+    """How many requests were served, refused (2) and timed out (3), and seconds waited and in service of those served.
+
+    All (n,), statuses as in `sim.pool`, served is 1. sizes: (largest + 1,), batches that were served by their size, added
+    to in place; larger ones count as the largest.
+    """
+    served, shed, late = 0, 0, 0
+    waited, in_service = 0.0, 0.0
+    for request in range(len(status)):
+        if status[request] == 1:
+            served += 1
+            waited += start[request] - arrival[request]
+            in_service += finish[request] - start[request]
+            sizes[min(batch[request], len(sizes) - 1)] += 1.0 / batch[request]
+        elif status[request] == 2:
+            shed += 1
+        else:
+            late += 1
+    return served, shed, late, waited, in_service

@@ -145,6 +145,11 @@ class Serving(Component):
         default="auto",
         description="exact: every request; design_days: those of some days; auto: exact where it takes under a minute",
     )
+    with_policies: bool = Field(
+        default=False,
+        description="true: run and compare simulate the fleet as well, so that trainings wait for its GPUs, shadows "
+        "burden it, and what serving costs is in the total; it takes the time of all requests in every run",
+    )
     search: Search = Field(default=Search(), description="what a search for the cheapest fleet may choose")
 
     @property

@@ -36,6 +36,7 @@ def check_serving(scenario: Scenario) -> None:
     for number, pool in enumerate(serving.pools):
         _check_pool(serving, f"serving.pools[{number}]", pool)
     _check_jobs(scenario, serving)
+    _check_with_policies(serving)
     _check_search(serving)
     _check_days(scenario, serving)
     _check_currency(scenario, serving)
@@ -170,6 +171,20 @@ def _check_control(place: str, pool: ServingPool) -> None:
                 f"{place}.power_cap: {pool.power_cap:g} W is not above the idle power of {accelerator.label}, "
                 f"{accelerator.idle_power:g} W"
             )
+
+
+def _check_with_policies(serving: Serving) -> None:
+    trainings = [number for number, job in enumerate(serving.jobs) if job.on == "training"]
+    if trainings and not serving.with_policies:
+        raise ValueError(
+            f"serving.jobs[{trainings[0]}].on: needs serving.with_policies: true, where there are trainings"
+        )
+    if len(trainings) > 1:
+        raise ValueError(
+            f"serving.jobs[{trainings[1]}].on: each training is one job, and there is one for it already"
+        )
+    if serving.with_policies and isinstance(serving.resolution, DesignDays):
+        raise ValueError("serving.resolution: with_policies needs every request, expected exact or auto")
 
 
 def _check_jobs(scenario: Scenario, serving: Serving) -> None:

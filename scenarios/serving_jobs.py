@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -22,7 +22,14 @@ class Job(Component):
         description="the pool whose GPUs it takes; hardware of its own, rented while it runs, when absent",
     )
     gpus: PositiveCount = Field(default=1, description="accelerators that it needs, all at once")
-    duration: Duration = Field(description="working time, without interruptions and checkpoints")
+    duration: Duration | None = Field(
+        default=None,
+        description="working time, without interruptions and checkpoints; that of the stage with on",
+    )
+    on: Literal["training"] | None = Field(
+        default=None,
+        description="training: each training of the pipeline is such a job, instead of a cadence (with_policies)",
+    )
     cadence: PositiveDays | None = Field(default=None, description="time between two starts, e.g. 1d")
     rate: PositivePerDay | None = Field(
         default=None, description="starts per day at random moments (Poisson), instead of a cadence"
@@ -52,8 +59,10 @@ class Job(Component):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.cadence is None) == (self.rate is None):
-            raise ValueError("give exactly one of cadence and rate")
+        if sum(given is not None for given in (self.cadence, self.rate, self.on)) != 1:
+            raise ValueError("give exactly one of cadence, rate and on")
+        if (self.duration is None) == (self.on is None):
+            raise ValueError("duration: is that of the stage with on: training, and needed without it")
         if self.rate is not None and self.first:
             raise ValueError("first: needs a cadence")
         if self.checkpoint is None and self.checkpoint_cost:

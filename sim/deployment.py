@@ -130,7 +130,11 @@ def shadow(run: Run, candidate: Version, plan: Shadow) -> Generator[simpy.Event,
     trial = Trial(run, candidate)
     price = plan.overhead * plan.serving_cost
     run.rollout.standing.append(Standing(run.now, run.now + plan.duration, price))
+    if run.fleet is not None:
+        run.fleet.burden(plan.overhead)
     yield run.env.timeout(plan.duration)
+    if run.fleet is not None:
+        run.fleet.burden(-plan.overhead)
     if trial.overtaken:
         run.record("deployment stopped", trial.name, "the champion was replaced meanwhile")
         return False

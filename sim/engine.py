@@ -23,6 +23,8 @@ from sim.dataplane import DataPlane
 from sim.deployment import Rollout, adversaries_of
 from sim.durations import draw
 from sim.failure_causes import FailureCauses, on_repaired
+from sim.fleet import Fleet
+from sim.fleet_result import result_of
 from sim.incidents import Incident, Incidents, Onset
 from sim.ledger import Ledger
 from sim.monitoring import Alarm, LabelWatch, Watch, labels_used, lifts_of, watches_of
@@ -119,6 +121,9 @@ class Run:
         self.rollout = Rollout(self.env)
         self.adversaries = adversaries_of(scenario)
         self.ledger = Ledger()
+        serving = scenario.serving
+        with_fleet = serving is not None and serving.with_policies
+        self.fleet = Fleet(self.env, world, self.ledger, scenario.horizon) if with_fleet else None
         self.alarms: list[Alarm] = []
         self.events: list[Event] = []
         self.work: list[Work] = []
@@ -161,6 +166,8 @@ class Run:
         self.env.process(self._onsets())
         self.env.process(telemetry_bills(self))
         self.env.process(outages_told(self))
+        if self.fleet is not None:
+            self.fleet.start()
         self.consult()
         horizon, env, plane = self.scenario.horizon, self.env, self.plane
         while True:
@@ -173,6 +180,8 @@ class Run:
             if following >= horizon - _TIME_SLACK:
                 break
             env.step()
+        if self.fleet is not None:
+            env.run(until=horizon)  # it is paid to the end, and the last event was before that
         self.plane.finish()
         return self._result()
 
@@ -311,6 +320,7 @@ class Run:
             raw_incidents=self.incidents.all,
             pages=[] if self.responders is None else self.responders.pages,
             work=self.work,
+            fleet=None if self.fleet is None else result_of(self.fleet),
         )
 
     def _post_running_costs(self) -> None:
@@ -328,6 +338,8 @@ class Run:
             for incident, loss in zip(self.incidents.all, losses, strict=True):
                 incident.loss = loss
         post_rest(self)
+        if self.fleet is not None:
+            self.fleet.finish()
         self.rollout.post(self)
         for lift in lifts_of(self.plane.watches):
             forgone = lift.holdout * (accuracy - lift.baseline_accuracy)

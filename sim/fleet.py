@@ -21,7 +21,7 @@ from scenarios.schema import Scenario
 from scenarios.serving_jobs import Overhead
 from scenarios.units import SECONDS_PER_DAY
 from sim.arrivals import arrivals_of
-from sim.fleet_jobs import JobRecord, Process, jobs
+from sim.fleet_jobs import JobRecord, Process, job, jobs
 from sim.fleet_pool import PoolControl
 from sim.kernels.latency_counts import fates
 from sim.kernels.picking import choose
@@ -136,6 +136,21 @@ class Fleet:
     def record(self, kind: str, subject: str, details: str) -> None:
         """Write down what happened now."""
         self.events.append(Event(self.now, kind, subject, details))
+
+    def train(self, days: float) -> Process:
+        """A training of the pipeline, which takes so long when nothing is in its way: GPUs first, if it needs any."""
+        plan = next((plan for plan in self.serving.jobs if plan.on == "training"), None)
+        if plan is None:
+            yield self.env.timeout(days)
+            return
+        number = sum(record.name == plan.name for record in self.jobs)
+        yield from job(self, plan, number, days)
+
+    def burden(self, extra: float) -> None:
+        """All pools need this share more work for each request from now on; less when it is below 0."""
+        self.advance()
+        for pool in self.pools:
+            pool.burden(pool.extra + extra)
 
     def start(self) -> None:
         """Start the processes of the control plane."""

@@ -49,6 +49,8 @@ def jobs(fleet: Fleet, plan: Job) -> Process:
     """One job after the other is asked for; each goes its own way."""
     luck = fleet.luck(f"job:{plan.name}", 0)
     number = 0
+    if plan.on is not None:
+        return  # the pipeline asks for it
     if plan.cadence is not None:
         yield fleet.env.timeout(plan.first)
     while True:
@@ -60,10 +62,13 @@ def jobs(fleet: Fleet, plan: Job) -> Process:
             yield fleet.env.timeout(plan.cadence)
 
 
-def job(fleet: Fleet, plan: Job, number: int) -> Process:
-    """One job, until it has done all of its work."""
+def job(fleet: Fleet, plan: Job, number: int, work: float | None = None) -> Process:
+    """One job, until it has done all of its work (days); that of the plan when None."""
     luck = fleet.luck(f"job:{plan.name}", number + 1)
-    record = JobRecord(plan.name, number, fleet.now, draw(plan.duration, luck.random))
+    if work is None:
+        assert plan.duration is not None  # the schema asks for it where the pipeline does not
+        work = draw(plan.duration, luck.random)
+    record = JobRecord(plan.name, number, fleet.now, work)
     fleet.jobs.append(record)
     left = record.work
     while left > _SLACK:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scenarios.units import DAYS_PER_YEAR, HOURS_PER_DAY, SECONDS_PER_DAY
+from sim.arrivals import Arrivals
 from sim.latency import pooled_quantile
 from sim.ledger import CATEGORIES
 
@@ -212,6 +213,13 @@ class FleetResult:
 
     def _sum(self, value: Callable[[PoolTotals], float]) -> float:
         return self._weighted(lambda part: float(sum(value(total) for total in part.fleet.totals.values())))
+
+
+def result_of(fleet: Fleet) -> FleetResult:
+    """The result of a fleet that ran in a run of its own, or with policies."""
+    world = fleet.world
+    used = Arrivals.of(world).used
+    return FleetResult(world.scenario, world.seed, world.replication, used, "every request", (Part(fleet),))
 
 
 def _job_row(job: JobRecord) -> tuple[Any, ...]:

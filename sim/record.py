@@ -22,6 +22,7 @@ from sim.work import Work
 
 if TYPE_CHECKING:
     from scenarios.schema import Scenario
+    from sim.fleet_result import FleetResult
     from sim.response import Page
 
 ACTIONABLE = 0.1
@@ -78,6 +79,8 @@ class Result:
     pages: Sequence[Page] = field(default=(), repr=False)
     work: Sequence[Work] = field(default=(), repr=False)
     """What people did, as it ended."""
+    fleet: FleetResult | None = field(default=None, repr=False)
+    """The serving fleet, where the scenario simulates it with policies."""
 
     @cached_property
     def costs(self) -> pd.Series:

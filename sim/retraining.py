@@ -103,7 +103,11 @@ def attempts(
         if attempt > 0:
             run.record("retry", name, f"attempt {attempt + 1}")
             yield run.env.timeout(pipeline.retry_delay)
-        yield run.env.timeout(pace * draw(stage.duration, luck.uniform))
+        lasts = pace * draw(stage.duration, luck.uniform)
+        if name == "training" and run.fleet is not None:
+            yield from run.fleet.train(lasts)
+        else:
+            yield run.env.timeout(lasts)
         if price[1] > 0.0:
             run.ledger.post(*price)
         if stage.failure == 0.0 or luck.uniform() >= stage.failure:

@@ -70,8 +70,8 @@ def fates(
 ) -> tuple[int, int, int, float, float]:
     """How many requests were served, refused (2) and timed out (3), and seconds waited and in service of those served.
 
-    All (n,), statuses as in `sim.pool`, served is 1. sizes: (largest + 1,), batches that were served by their size, added
-    to in place; larger ones count as the largest.
+    All (n,), statuses as in `sim.pool`, served is 1. sizes: (largest + 1,), batches that were served by their size,
+    added to in place; larger ones count as the largest.
     """
     served, shed, late = 0, 0, 0
     waited, in_service = 0.0, 0.0

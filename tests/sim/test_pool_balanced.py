@@ -231,6 +231,17 @@ def test_requests_wait_before_the_balancer_until_a_replica_is_up():
     assert served.finish.tolist() == [3.0, 4.0, 2.0, 9.0, 10.0]
 
 
+def test_who_starts_at_the_instant_of_its_arrival_does_not_count_as_waiting():
+    pool = BalancedPool("random", max_batch=3, limit=1)
+    pool.add(0, 0.0)
+    pool.offer([0.0] * 5 + [1.0, 1.0, 1.0, 1.0], np.ones(9))
+    pool.advance(2.0)  # what ends at this moment is final
+    served = pool.collect()
+    assert served.status.tolist() == [SERVED] * 4 + [SHED] + [SERVED] * 2 + [SHED]
+    assert served.batch.tolist() == [3, 3, 3, 3, 0, 3, 3, 0]
+    assert pool.waiting() == 1
+
+
 def test_what_a_failed_replica_had_goes_to_others_in_order_of_arrival():
     pool = BalancedPool("round_robin")
     pool.add(0, 0.0)

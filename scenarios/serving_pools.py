@@ -10,7 +10,7 @@ from scenarios.accelerators import AnyAccelerator, preset
 from scenarios.base import Component
 from scenarios.hardware_units import Watts
 from scenarios.serving_control import GROWTH, Autoscaler, FixedReplicas, ReplicaFailures, Spot
-from scenarios.serving_services import Service
+from scenarios.serving_services import LanguageModel, Service
 from scenarios.units import Count, Days, Fraction, PositiveCount, PositiveDays
 
 Queue = Literal["central", "random", "round_robin", "shortest_queue", "power_of_two"]
@@ -77,6 +77,11 @@ class ServingPool(Component):
             return self.replicas
         given = self.autoscaler.maximum
         return GROWTH * self.replicas if given is None else given
+
+    @property
+    def largest_batch(self) -> int:
+        """Most requests that a replica serves at the same time."""
+        return self.service.max_sequences if isinstance(self.service, LanguageModel) else self.max_batch
 
     @property
     def price(self) -> float:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scenarios.serving_control import Predictive, QueueLength, ScheduledReplicas, TargetUtilisation
 from sim.durations import mean
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 _SLACK = 1e-9
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What an autoscaler sees at the end of an interval."""
 
     time: float
@@ -31,7 +29,7 @@ class Reading:
     ready: int
     """Replicas that take requests."""
     size: int
-    """Replicas that take requests or are starting."""
+    """Replicas that the pool should have by the last decision, also those that start, broke or could not be had."""
     load: float
     """Mean number of busy replicas in the interval."""
     in_system: int
@@ -49,9 +47,10 @@ def rule_of(autoscaler: Autoscaler) -> Rule | None:
         case QueueLength():
             return lambda reading: by_queue(reading, autoscaler.target, autoscaler.tolerance)
         case ScheduledReplicas():
-            lead = mean(autoscaler.cold_start)
+            # What is needed before the next decision's launches are up must be launched now.
+            ahead = mean(autoscaler.cold_start) + autoscaler.interval - 2.0 * _SLACK
             sizes = [(size.at, size.replicas) for size in autoscaler.plan]
-            return lambda reading: by_plan(reading.time + lead + _SLACK, sizes)
+            return lambda reading: by_plan(reading.time + _SLACK, ahead, sizes)
         case Predictive():
             return Forecast(autoscaler)
     return None
@@ -75,18 +74,16 @@ def by_queue(reading: Reading, target: float, tolerance: float) -> int:
     return _kept(reading, reading.in_system / target, tolerance)
 
 
-def by_plan(time: float, sizes: list[tuple[float, int]]) -> int:
-    """The size that is planned for a time (days) by its time of day; before the first it is that of the last.
+def by_plan(time: float, ahead: float, sizes: list[tuple[float, int]]) -> int:
+    """The largest size that is planned from `time` to `ahead` later (days); before the first of a day the last holds.
 
-    >>> [by_plan(time, [(8 / 24, 10), (20 / 24, 2)]) for time in (0.1, 0.5, 0.9, 1.4)]
-    [2, 10, 2, 10]
+    >>> [by_plan(time, 0.1, [(8 / 24, 10), (20 / 24, 2)]) for time in (0.1, 0.3, 0.8, 0.9, 1.4)]
+    [2, 10, 10, 2, 10]
     """
-    of_day = time - math.floor(time)
-    found = sizes[-1][1]
-    for at, replicas in sizes:
-        if at <= of_day:
-            found = replicas
-    return found
+    now = time - math.floor(time)
+    size = next((replicas for at, replicas in reversed(sizes) if at <= now), sizes[-1][1])
+    coming = (replicas for at, replicas in sizes if (at - now) % 1.0 <= ahead)
+    return max(size, *coming, 0)
 
 
 class Forecast:
@@ -96,11 +93,13 @@ class Forecast:
         self.plan = plan
         self.lead = mean(plan.cold_start) + plan.interval if plan.lead is None else plan.lead
         self._loads: dict[int, float] = {}
+        self._kept = self._place(plan.season) + 1
 
     def __call__(self, reading: Reading) -> int:
         """Replicas for the load that is expected after the lead."""
-        plan = self.plan
-        self._loads[self._place(reading.time)] = reading.load
+        plan, place = self.plan, self._place(reading.time)
+        self._loads[place] = reading.load
+        self._loads.pop(place - self._kept - 1, None)  # so that memory is flat
         then = self._loads.get(self._place(reading.time - plan.season))
         ahead = self._loads.get(self._place(reading.time + self.lead - plan.season))
         load = reading.load if then is None or ahead is None else reading.load + ahead - then
@@ -116,14 +115,20 @@ class Sizing:
     def __init__(self, pool: ServingPool) -> None:
         self.pool = pool
         self.rule = rule_of(pool.autoscaler)
-        self._asked: deque[tuple[float, int]] = deque()
+        self.least, self.most = pool.minimum, pool.maximum
+        self.cool_down = getattr(pool.autoscaler, "cool_down", 0.0) + _SLACK
+        self._asked = deque([(0.0, pool.replicas)])
+        """Sizes asked for within the cool-down, of which the start is one."""
 
     def wanted(self, reading: Reading) -> int:
-        """Replicas to have after this reading; grows at once, shrinks to the largest asked for in the cool-down."""
+        """Replicas to have after this reading; grows at once, shrinks to the largest asked for in the cool-down.
+
+        Not to 0 while there are requests, as nothing but a replica would bring the load to measure.
+        """
         assert self.rule is not None  # pools of a fixed size have no readings
-        asked = min(max(self.rule(reading), self.pool.minimum), self.pool.maximum)
+        asked = min(max(self.rule(reading), self.least, int(reading.in_system > 0)), self.most)
         self._asked.append((reading.time, asked))
-        since = reading.time - getattr(self.pool.autoscaler, "cool_down", 0.0) - _SLACK
+        since = reading.time - self.cool_down
         while self._asked[0][0] < since:
             self._asked.popleft()
         if asked >= reading.size:
@@ -133,7 +138,7 @@ class Sizing:
 
 def _kept(reading: Reading, wanted: float, tolerance: float) -> int:
     if reading.ready and abs(wanted / reading.ready - 1.0) <= tolerance:
-        return max(reading.size, reading.ready)
+        return reading.size
     return _ceil(wanted)
 
 

@@ -21,13 +21,13 @@ from scenarios.schema import Scenario
 from scenarios.serving_jobs import Overhead
 from scenarios.units import SECONDS_PER_DAY
 from sim.arrivals import arrivals_of
-from sim.fleet_jobs import JobRecord, Process, job, jobs
+from sim.fleet_jobs import JobRecord, Process, Stint, job, jobs
 from sim.fleet_pool import PoolControl
 from sim.kernels.latency_counts import fates
 from sim.kernels.picking import choose
 from sim.latency import LatencyRecord
 from sim.ledger import Ledger
-from sim.pool import SERVED, Served
+from sim.pool import SERVED, SHED, TIMED_OUT, Served
 from sim.record import Event
 from sim.request_path import PathTimes
 from sim.request_planes import plane_of
@@ -36,34 +36,63 @@ from sim.world import World
 Array = NDArray[np.float64]
 SAMPLES = 20_000
 """Moments of a run at which load and queue are noted, at most."""
+TINY = 1e-6
+"""Seconds that are not worth a row of their own."""
 COLD_START = Fixed.model_validate({"kind": "fixed", "value": "2min"})
 """Of a replica of a fixed pool that was repaired or replaced."""
 
 
-@dataclass
 class PoolTotals:
-    """What became of the requests of one pool."""
+    """What became of the requests of one pool; largest: the largest batch that is told apart."""
 
-    offered: int = 0
-    served: int = 0
-    shed: int = 0
-    timed_out: int = 0
-    sizes: Array = field(default_factory=lambda: np.zeros(2))
-    """Batches that were served by their size; the last place is for that and more."""
-    waited: float = 0.0
-    """Seconds, of all that were served together."""
-    in_service: float = 0.0
-    """Seconds from start to finish, of all together."""
+    def __init__(self, largest: int) -> None:
+        self.offered = 0
+        self._counts = np.zeros(4, dtype=np.int64)
+        self._sizes = np.zeros(largest + 1, dtype=np.int64)
+        self._sums = np.zeros((2, 2))
 
     def add(self, done: Served) -> None:
         """Count requests whose fate is known."""
-        sums = fates(done.status, done.arrival, done.start, done.finish, done.batch, self.sizes)
-        served, shed, timed_out, waited, in_service = sums
-        self.served += served
-        self.shed += shed
-        self.timed_out += timed_out
-        self.waited += waited
-        self.in_service += in_service
+        fates(
+            done.status,
+            done.arrival,
+            done.start,
+            done.finish,
+            done.batch,
+            self._counts,
+            self._sizes,
+            self._sums,
+        )
+
+    @property
+    def served(self) -> int:
+        """Requests that were answered."""
+        return int(self._counts[SERVED])
+
+    @property
+    def shed(self) -> int:
+        """Requests that were refused."""
+        return int(self._counts[SHED])
+
+    @property
+    def timed_out(self) -> int:
+        """Requests that left."""
+        return int(self._counts[TIMED_OUT])
+
+    @property
+    def waited(self) -> float:
+        """Seconds, of all that were served together."""
+        return float(self._sums[0].sum())
+
+    @property
+    def in_service(self) -> float:
+        """Seconds from start to finish, of all together."""
+        return float(self._sums[1].sum())
+
+    @property
+    def batches(self) -> float:
+        """Batches in which they were served."""
+        return float((self._sizes[1:] / np.arange(1, len(self._sizes))).sum())
 
 
 @dataclass
@@ -96,7 +125,7 @@ class Fleet:
         self._blocks: Iterator[tuple[Array, Array]] = arrivals_of(world, begin, horizon)
         self._covered = 0.0
         self._offered = 0
-        self.path = PathTimes(serving.path, world.stream("path"), world.key("path"))
+        self.path = PathTimes(serving.path, self.stream("path"), world.key("path"))
         self.pools = [PoolControl(self, plan, plane_of(plan, world)) for plan in serving.pools]
         self.shares = np.array(serving.shares)
         objective = serving.objective
@@ -108,12 +137,14 @@ class Fleet:
             if len(serving.pools) > 1
             else {serving.pools[0].name: self.latency}
         )
-        self.totals = {plan.name: PoolTotals(sizes=np.zeros(plan.max_batch + 1)) for plan in serving.pools}
+        self.totals = {plan.name: PoolTotals(plan.largest_batch) for plan in serving.pools}
         self.samples = {plan.name: Samples() for plan in serving.pools}
         self.jobs: list[JobRecord] = []
+        self.stints: list[Stint] = []
+        """Jobs at work."""
         self.events: list[Event] = []
-        self._numbers = {plan.name: np.empty(0, dtype=np.int64) for plan in serving.pools}
-        self._first = dict.fromkeys(self._numbers, 0)
+        self._sampled: dict[str, tuple[float, float, float]] = {}
+        self._advanced = 0.0
 
     @property
     def now(self) -> float:
@@ -131,7 +162,16 @@ class Fleet:
 
     def luck(self, name: str, number: int) -> np.random.Generator:
         """The random stream of the number-th thing of that name."""
-        return self.world.stream_at(f"fleet:{name}", float(number))
+        return self.world.stream_at(f"fleet:{name}{self._tail}", float(number))
+
+    def stream(self, name: str) -> np.random.Generator:
+        """A random stream for the whole run."""
+        return self.world.stream(f"{name}{self._tail}")
+
+    @property
+    def _tail(self) -> str:
+        """What keeps apart the luck of fleets that begin at different days, or all design days would be alike."""
+        return f":{self.begin:g}" if self.begin else ""
 
     def record(self, kind: str, subject: str, details: str) -> None:
         """Write down what happened now."""
@@ -166,8 +206,11 @@ class Fleet:
         """Advance to the horizon, and post what replicas and broken promises cost; call it once."""
         self.advance()
         self._collect()
+        self._sample()
         for pool in self.pools:
             pool.close()
+        for stint in list(self.stints):
+            stint.end()
         objective = self.serving.objective
         if objective is not None:
             missed = self.latency.missed(objective.quantile, objective.max_loss) * objective.interval
@@ -179,6 +222,9 @@ class Fleet:
     def advance(self) -> None:
         """Serve everything that comes and happens before now."""
         until = self.seconds
+        if until <= self._advanced:
+            return
+        self._advanced = until
         while self._covered < until:
             block = next(self._blocks, None)
             if block is None:
@@ -227,16 +273,23 @@ class Fleet:
     def _sampling(self) -> Process:
         """Note load and queue at even distances."""
         step = max(self.latency.interval / SECONDS_PER_DAY, self.horizon / SAMPLES)
-        before = {pool.plan.name: (0.0, 0.0) for pool in self.pools}
+        number = 0
         while True:
-            yield self.env.timeout(step)
+            number += 1
+            yield self.env.timeout(number * step - self.env.now)
             self.advance()
-            for pool in self.pools:
-                name = pool.plan.name
-                worked, up = pool.busy_seconds(), pool.up_seconds()
-                busy = (worked - before[name][0]) / (step * SECONDS_PER_DAY)
-                ready = (up - before[name][1]) / (step * SECONDS_PER_DAY)
-                before[name] = worked, up
+            self._sample()
+
+    def _sample(self) -> None:
+        """Note the mean load since the last time, and the queue now."""
+        for pool in self.pools:
+            name = pool.plan.name
+            worked, up = pool.busy_seconds(), pool.up_seconds()
+            since, worked_then, up_then = self._sampled.get(name, (0.0, 0.0, 0.0))
+            seconds = (self.now - since) * SECONDS_PER_DAY
+            self._sampled[name] = self.now, worked, up
+            if seconds > TINY:
+                ready, busy = (up - up_then) / seconds, (worked - worked_then) / seconds
                 self.samples[name].rows.append(
                     (self.now, ready, busy, pool.plane.waiting(), pool.plane.in_service())
                 )
@@ -244,14 +297,20 @@ class Fleet:
     def _overhead(self, plan: Overhead) -> Process:
         """Rolling out a candidate makes the work of each request longer for a while."""
         concerned = [pool for pool in self.pools if plan.pool in (None, pool.plan.name)]
-        yield self.env.timeout(plan.first)
+        # Of one that began before the fleet does, only the rest is left.
+        along = (self.begin - plan.first) % plan.cadence if self.begin > plan.first else 0.0
+        wait = plan.first - self.begin if self.begin < plan.first else 0.0
+        if along >= plan.lasts:
+            wait, along = plan.cadence - along, 0.0
+        yield self.env.timeout(wait)
         while True:
             for change in (plan.extra, -plan.extra):
                 self.advance()
                 for pool in concerned:
                     pool.burden(pool.extra + change)
                 self.record(f"{plan.name} {'begins' if change > 0 else 'ends'}", plan.pool or "all pools", "")
-                yield self.env.timeout(plan.lasts if change > 0 else plan.cadence - plan.lasts)
+                yield self.env.timeout(plan.lasts - along if change > 0 else plan.cadence - plan.lasts)
+            along = 0.0
 
 
 def play(scenario: Scenario, world: World, ledger: Ledger, horizon: float, begin: float = 0.0) -> Fleet:

@@ -68,14 +68,24 @@ def chosen_days(scenario: Scenario) -> tuple[list[tuple[int, float]] | None, str
             return None, "every request"
         resolution = DesignDays(kind="design_days", per_year=PER_YEAR)
     assert isinstance(resolution, DesignDays)
-    loads = daily_loads(scenario)
+    loads, lengths = daily_loads(scenario), day_lengths(scenario.horizon)
     if resolution.days is not None:
-        days = with_weights(loads, resolution.days)
+        days = with_weights(loads, lengths, resolution.days)
     else:
         number = max(round(resolution.per_year * scenario.horizon / 365.0), 2)  # type: ignore[operator]
-        days = spread_days(loads, min(number, len(loads)))
+        days = spread_days(loads, lengths, number)
     shown = ", ".join(str(day) for day, _ in days[:12]) + ("..." if len(days) > 12 else "")
     return days, f"every request of {len(days)} design days ({shown}), which stand for {len(loads)}"
+
+
+def day_lengths(horizon: float) -> Array:
+    """Length of each day of a run, 1 but for the last one of a run that ends within it, (days,).
+
+    >>> day_lengths(2.25).tolist()
+    [1.0, 1.0, 0.25]
+    """
+    marks = np.minimum(np.arange(math.ceil(horizon - 1e-9) + 1.0), horizon)
+    return np.asarray(np.diff(marks))
 
 
 def daily_loads(scenario: Scenario) -> Array:
@@ -83,22 +93,42 @@ def daily_loads(scenario: Scenario) -> Array:
     expected, window = expected_requests(scenario), scenario.window
     edges = np.arange(len(expected) + 1) * window
     total = np.concatenate(([0.0], np.cumsum(expected)))
-    marks = np.minimum(np.arange(math.ceil(scenario.horizon - 1e-9) + 1.0), scenario.horizon)
-    found = np.diff(np.interp(marks, edges, total))
-    return np.asarray(found / np.diff(marks))
+    lengths = day_lengths(scenario.horizon)
+    found = np.diff(np.interp(np.concatenate(([0.0], np.cumsum(lengths))), edges, total))
+    return np.asarray(found / lengths)
 
 
-def spread_days(loads: Array, number: int) -> list[tuple[int, float]]:
-    """So many days from the quietest to the busiest, which is always there; each with the days it stands for."""
-    order = np.argsort(loads, kind="stable")
-    groups = np.array_split(order[:-1], number - 1) if number > 1 else []
-    days = [(int(group[len(group) // 2]), float(len(group))) for group in groups if len(group)]
-    return sorted([*days, (int(order[-1]), 1.0)])
+def spread_days(loads: Array, lengths: Array, number: int) -> list[tuple[int, float]]:
+    """So many days from the quietest to the busiest, which is always there; each with how many like it it stands for.
+
+    The busiest stands for itself. A last day that is cut short goes to the one whose load is nearest.
+
+    >>> spread_days(np.array([5.0, 1.0, 3.0, 2.0]), np.array([1.0, 1.0, 1.0, 0.5]), 2)
+    [(0, 1.0), (2, 2.5)]
+    """
+    whole = np.flatnonzero(lengths > lengths.max() - 1e-9)
+    order = whole[np.argsort(loads[whole], kind="stable")]
+    busiest = int(order[-1])
+    stands = {busiest: float(lengths[busiest])}
+    for group in np.array_split(order[:-1], max(min(number, len(order)) - 1, 1)):
+        if len(group):
+            stands[int(group[len(group) // 2])] = float(lengths[group].sum())
+    chosen = np.array(sorted(stands))
+    for day in np.setdiff1d(np.arange(len(loads)), whole):
+        nearest = int(chosen[np.abs(loads[chosen] - loads[day]).argmin()])
+        stands[nearest] += float(lengths[day])
+    return [(day, stands[day] / float(lengths[day])) for day in sorted(stands)]
 
 
-def with_weights(loads: Array, days: list[int]) -> list[tuple[int, float]]:
-    """The days that were asked for, each with the number of days whose load is nearest to its own."""
-    own = loads[days]
-    nearest = np.abs(loads[:, None] - own[None, :]).argmin(axis=1)
-    counts = np.bincount(nearest, minlength=len(days))
-    return [(day, float(max(count, 1))) for day, count in zip(days, counts.tolist(), strict=True)]
+def with_weights(loads: Array, lengths: Array, days: list[int]) -> list[tuple[int, float]]:
+    """The days that were asked for, each with how many like it it stands for: those whose load is nearest to its own.
+
+    Those that are as near to several are shared among them.
+
+    >>> with_weights(np.array([1.0, 1.0, 4.0, 2.0]), np.ones(4), [0, 1, 2])
+    [(0, 1.5), (1, 1.5), (2, 1.0)]
+    """
+    distance = np.abs(loads[:, None] - loads[days][None, :])
+    nearest = distance <= distance.min(axis=1, keepdims=True) * (1.0 + 1e-9) + 1e-9
+    stands = lengths @ (nearest / nearest.sum(axis=1, keepdims=True)) / lengths[days]
+    return list(zip(days, stands.tolist(), strict=True))

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import simpy
 
 from scenarios.serving_jobs import Job
-from sim.durations import draw
+from sim.durations import AnyDuration, draw
 
 if TYPE_CHECKING:
     from sim.fleet import Fleet
@@ -45,6 +45,32 @@ class JobRecord:
     cost: float = 0.0
 
 
+@dataclass(eq=False)
+class Stint:
+    """A stretch of time in which a job holds GPUs."""
+
+    fleet: Fleet
+    record: JobRecord
+    gpus: int
+    price: float
+    """Of one of them for a day."""
+    since: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.since = self.fleet.now
+        self.fleet.stints.append(self)
+        if math.isnan(self.record.started):
+            self.record.started = self.since
+
+    def end(self) -> None:
+        """They are held until now, and paid for."""
+        self.fleet.stints.remove(self)
+        days = (self.fleet.now - self.since) * self.gpus
+        self.record.gpu_days += days
+        self.record.cost += days * self.price
+        self.fleet.ledger.post("retrain_compute", days * self.price)
+
+
 def jobs(fleet: Fleet, plan: Job) -> Process:
     """One job after the other is asked for; each goes its own way."""
     luck = fleet.luck(f"job:{plan.name}", 0)
@@ -52,7 +78,9 @@ def jobs(fleet: Fleet, plan: Job) -> Process:
     if plan.on is not None:
         return  # the pipeline asks for it
     if plan.cadence is not None:
-        yield fleet.env.timeout(plan.first)
+        # Those of before the fleet begins were asked for then.
+        number = max(math.ceil((fleet.begin - plan.first) / plan.cadence - 1e-9), 0)
+        yield fleet.env.timeout(max(plan.first + number * plan.cadence - fleet.begin, 0.0))
     while True:
         if plan.rate is not None:
             yield fleet.env.timeout(luck.exponential(1.0 / plan.rate))
@@ -106,6 +134,20 @@ def saved_after(elapsed: float, plan: Job) -> float:
     return math.floor(elapsed / (plan.checkpoint + plan.checkpoint_cost) + 1e-9) * plan.checkpoint
 
 
+def work_after(elapsed: float, plan: Job) -> float:
+    """Work that a job has done after a while: without the time that went into checkpoints.
+
+    >>> training = Job(name="t", duration="10h", cadence="1d", checkpoint="2h", checkpoint_cost="6min")
+    >>> [round(24 * work_after(hours / 24, training), 3) for hours in (1, 2.05, 2.1, 5)]
+    [1.0, 2.0, 2.0, 4.8]
+    """
+    saved = saved_after(elapsed, plan)
+    if plan.checkpoint is None:
+        return elapsed
+    since = elapsed - saved / plan.checkpoint * (plan.checkpoint + plan.checkpoint_cost)
+    return saved + min(max(since, 0.0), plan.checkpoint)
+
+
 def _in_pool(
     fleet: Fleet, plan: Job, record: JobRecord, left: float, restart: float
 ) -> Generator[Any, Any, float]:
@@ -115,22 +157,14 @@ def _in_pool(
     with gpus.waiting(plan.gpus, plan.priority):
         while not gpus.take(plan.gpus, plan.priority):
             if plan.priority > pool.plan.priority:
-                pool.give_up(plan.gpus - gpus.free - pool.leaving)
+                pool.give_up(gpus.awaited(plan.priority) - gpus.free - pool.leaving)
             yield gpus.freed
-    begun = fleet.now
-    record.started = begun if math.isnan(record.started) else record.started
+    stint = Stint(fleet, record, plan.gpus, pool.plan.accelerator.price)
     fleet.record("job started", plan.name, f"number {record.number}, {plan.gpus} GPUs of {pool.plan.name}")
 
-    def let_go() -> None:
-        days = (fleet.now - begun) * plan.gpus
-        record.gpu_days += days
-        cost = days * pool.plan.accelerator.price
-        record.cost += cost
-        fleet.ledger.post("retrain_compute", cost)
-        gpus.release(plan.gpus)
-
     def interrupt() -> None:
-        let_go()
+        stint.end()
+        gpus.release(plan.gpus)
         stopped.succeed()
 
     needed = restart + time_of(left, plan)
@@ -140,8 +174,9 @@ def _in_pool(
     else:
         yield fleet.env.timeout(needed)
     if stopped.triggered:
-        return _interrupted(fleet, plan, record, left, fleet.now - begun - restart)
-    let_go()
+        return _interrupted(fleet, plan, record, left, fleet.now - stint.since - restart)
+    stint.end()
+    gpus.release(plan.gpus)
     pool.resize(pool.target)
     return left
 
@@ -150,26 +185,14 @@ def _on_own_hardware(
     fleet: Fleet, plan: Job, record: JobRecord, left: float, restart: float, luck: Any
 ) -> Generator[Any, Any, float]:
     """Work on hardware that is rented for it until it is done, taken back or broken; the work done for good."""
-    begun = fleet.now
-    record.started = begun if math.isnan(record.started) else record.started
     needed = restart + time_of(left, plan)
-    fails = (
-        math.inf
-        if plan.failures is None
-        else min(draw(plan.failures.between, luck.random) for _ in range(plan.gpus))
-    )
-    taken = (
-        math.inf
-        if plan.spot is None
-        else min(draw(plan.spot.lifetime, luck.random) for _ in range(plan.gpus))
-    )
+    fails = _first_of(plan.gpus, None if plan.failures is None else plan.failures.between, luck)
+    taken = _first_of(plan.gpus, None if plan.spot is None else plan.spot.lifetime, luck)
+    discount = 0.0 if plan.spot is None else plan.spot.discount
+    stint = Stint(fleet, record, plan.gpus, plan.hardware.price * (1.0 - discount))
     lasts = min(needed, fails, taken)
     yield fleet.env.timeout(lasts)
-    discount = 0.0 if plan.spot is None else plan.spot.discount
-    cost = plan.gpus * lasts * plan.hardware.price * (1.0 - discount)
-    record.gpu_days += plan.gpus * lasts
-    record.cost += cost
-    fleet.ledger.post("retrain_compute", cost)
+    stint.end()
     if lasts == needed:
         return left
     done = _interrupted(fleet, plan, record, left, lasts - restart)
@@ -182,10 +205,16 @@ def _on_own_hardware(
     return done
 
 
-def _interrupted(fleet: Fleet, plan: Job, record: JobRecord, left: float, worked: float) -> float:
-    """Note an interruption after some time of work; the work that was saved."""
-    saved = min(saved_after(max(worked, 0.0), plan), left)
+def _first_of(gpus: int, law: AnyDuration | None, luck: Any) -> float:
+    """Days until the first of so many is lost."""
+    return math.inf if law is None else min(draw(law, luck.random) for _ in range(gpus))
+
+
+def _interrupted(fleet: Fleet, plan: Job, record: JobRecord, left: float, elapsed: float) -> float:
+    """Note an interruption after some time of work and checkpoints; the work that was saved."""
+    elapsed = max(elapsed, 0.0)
+    saved = min(saved_after(elapsed, plan), left)
     record.interruptions += 1
-    record.lost += max(worked, 0.0) - saved
+    record.lost += max(min(work_after(elapsed, plan), left) - saved, 0.0)
     fleet.record("job interrupted", plan.name, f"number {record.number}")
     return saved

@@ -1,13 +1,18 @@
 """A pool under control: replicas that start, fail, are taken back and leave; the GPUs they hold and what they cost.
 
-    launch -> cold start -> up -> (failure -> repair | spot reclaimed -> replacement | not wanted -> drained) -> gone
+    launch -> cold start -> up -> failure -> gone -> repair, and a launch again (fixed pools)
+                            |---> spot reclaimed -> notice -> gone -> replacement, and a launch again
+                            '---> not wanted -> drained -> gone
 
-Luck is tied to the replica's number and to how often that number has been launched. Source: chapter, footnotes on
-autoscaling (model loading time) and on the economics of spot capacity.
+Its GPUs are paid for from launch to gone. A fixed pool waits for repairs; an autoscaler launches another replica at its
+next decision, but it has to wait for spot capacity like everybody. Luck is tied to the replica's number and to how
+often that number has been launched. Source: chapter, footnotes on autoscaling (model loading time) and on the economics
+of spot capacity.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import defaultdict
 from collections.abc import Generator
@@ -65,10 +70,17 @@ class PoolControl:
         """GPU days that replicas have held, on demand and spot."""
         self.extra = 0.0
         """Extra work at present, as a share: rolling out a candidate."""
+        self.ready = 0
+        """Replicas that take requests."""
         self._launches: dict[int, int] = defaultdict(int)
-        self._broken = 0
-        self._service_luck = fleet.world.stream(f"fleet:service:{plan.name}")
-        self._up_seconds, self._counted = 0.0, 0.0
+        self._free_numbers: list[int] = []
+        self._spots = 0
+        self._awaited = 0
+        """Replicas that broke or were taken back, for which others will come."""
+        self._service_luck = fleet.stream(f"fleet:service:{plan.name}")
+        self._up_seconds, self._since = 0.0, 0.0
+        self.worked, self.was_up = 0.0, 0.0
+        """Seconds of all replicas together, busy and taking requests, once the run is over."""
 
     @property
     def size(self) -> int:
@@ -80,17 +92,6 @@ class PoolControl:
         """GPUs of replicas that go when they have finished what they have."""
         return (len(self.gpus.replicas) - self.size) * self.plan.gpus_per_replica
 
-    @property
-    def _coming(self) -> int:
-        """Replicas that are there or will be: a fixed pool waits for repairs, an autoscaler looks for others."""
-        fixed = isinstance(self.plan.autoscaler, FixedReplicas)
-        return self.size + (self._broken if fixed else 0)
-
-    @property
-    def ready(self) -> int:
-        """Replicas that take requests."""
-        return sum(replica.up for replica in self.gpus.replicas)
-
     def begin(self) -> None:
         """The replicas of the start take requests at once, and the autoscaler begins to look."""
         for _ in range(self.plan.replicas):
@@ -101,15 +102,12 @@ class PoolControl:
     def resize(self, target: int) -> None:
         """Have that many replicas: launch what is missing, as far as there are GPUs, or dismiss what is too many."""
         self.target = target
-        while self._coming < target and self._launch(cold=True):
-            pass
-        for replica in self._surplus(self.size - target):
-            self._dismiss(replica)
+        self._refill()
+        self._dismiss(self.size - target)
 
     def give_up(self, gpus: int) -> None:
         """Dismiss as many replicas as hold this many GPUs: something more important needs them."""
-        for replica in self._surplus(math.ceil(gpus / self.plan.gpus_per_replica)):
-            self._dismiss(replica)
+        self._dismiss(math.ceil(gpus / self.plan.gpus_per_replica))
 
     def work_of(self, sizes: Array) -> Array:
         """What the next requests need of this pool; sizes: as arrivals give them."""
@@ -124,9 +122,7 @@ class PoolControl:
 
     def up_seconds(self) -> float:
         """Seconds for which all replicas together have taken requests, up to now."""
-        self._up_seconds += self.ready * (self.fleet.seconds - self._counted)
-        self._counted = self.fleet.seconds
-        return self._up_seconds
+        return self._up_seconds + self.ready * (self.fleet.seconds - self._since)
 
     def busy_seconds(self) -> float:
         """Seconds that all replicas together have worked, up to the moment the plane was advanced to."""
@@ -134,8 +130,9 @@ class PoolControl:
 
     def close(self) -> None:
         """Account for the replicas that are there at the end; call it once."""
+        self.worked, self.was_up = self.busy_seconds(), self.up_seconds()
         for replica in list(self.gpus.replicas):
-            self._let_go(replica)
+            self._pay(replica, gone=False)
 
     # --- the life of a replica ---
 
@@ -145,15 +142,15 @@ class PoolControl:
         if not self.gpus.take(plan.gpus_per_replica, plan.priority):
             self.counts["refused"] += 1
             return False
-        taken = {replica.number for replica in self.gpus.replicas}
-        number = next(n for n in range(len(taken) + 1) if n not in taken)
-        spots = sum(replica.spot for replica in self.replicas.values())
-        spot = plan.spot is not None and spots < int(plan.spot.share * (self.size + 1) + 1e-9)
+        number = heapq.heappop(self._free_numbers) if self._free_numbers else len(self.gpus.replicas)
+        spot = plan.spot is not None and self._spots < int(plan.spot.share * (self.size + 1) + 1e-9)
         replica = Replica(number, spot, self.fleet.now, self.env.event())
         self.gpus.replicas.append(replica)
         self.replicas[number] = replica
+        self._spots += spot
         self._launches[number] += 1
         self.counts["launched"] += 1
+        self._record("replica launched", replica)
         self.env.process(self._life(replica, cold))
         return True
 
@@ -184,83 +181,111 @@ class PoolControl:
 
     def _take_up(self, replica: Replica) -> None:
         self.fleet.advance()
-        self.up_seconds()
         self.plane.add(replica.number, self.fleet.seconds)
-        self.plane.slow(replica.number, 1.0 + self.extra)
-        replica.up = True
+        if self.extra:
+            self.plane.slow(replica.number, 1.0 + self.extra)
+        self._mark(replica, up=True)
+        self._record("replica up", replica)
 
     def _leave(self, replica: Replica) -> Process:
         """It takes no more requests, and goes when it has finished what it has."""
-        self._stop(replica)
+        self._drain(replica)
+        self._record("replica drained", replica)
         while self.plane.at_work(replica.number):
             yield self.env.timeout(LOOK_AGAIN)
             self.fleet.advance()
         self._let_go(replica)
 
     def _break(self, replica: Replica, luck: Any) -> Process:
+        """It is gone, with what it was doing."""
         assert self.plan.failures is not None
         self.counts["failures"] += 1
-        self.fleet.record("replica failed", self.plan.name, f"replica {replica.number}")
-        self._lose(replica)
-        self._broken += 1
-        yield self.env.timeout(draw(self.plan.failures.repair, luck.random))
-        self._broken -= 1
-        self._refill()
+        self.fleet.advance()
+        self.plane.fail(replica.number, self.fleet.seconds)
+        self._mark(replica, up=False)
+        self._forget(replica)
+        self._record("replica failed", replica)
+        if isinstance(self.plan.autoscaler, FixedReplicas):
+            yield from self._replace(replica, draw(self.plan.failures.repair, luck.random))
+        else:
+            self._let_go(replica)
 
     def _reclaim(self, replica: Replica, notice: float, luck: Any) -> Process:
+        """It has the time of the notice to finish what it does, and is gone then."""
         assert self.plan.spot is not None
         self.counts["reclaimed"] += 1
-        self.fleet.record("spot reclaimed", self.plan.name, f"replica {replica.number}")
-        self._stop(replica)
+        self._forget(replica)
+        self._drain(replica)
+        self._record("spot reclaimed", replica)
         yield self.env.timeout(notice)
-        self._lose(replica)
-        self._broken += 1
-        yield self.env.timeout(draw(self.plan.spot.replacement, luck.random))
-        self._broken -= 1
+        self.fleet.advance()
+        if self.plane.at_work(replica.number):
+            self.plane.fail(replica.number, self.fleet.seconds)
+        yield from self._replace(replica, draw(self.plan.spot.replacement, luck.random))
+
+    def _replace(self, replica: Replica, after: float) -> Process:
+        """It is paid no more; its GPUs are of no use to anybody until there are others in their place."""
+        self._pay(replica)
+        self._awaited += 1
+        yield self.env.timeout(after)
+        self._awaited -= 1
+        self.gpus.release(self.plan.gpus_per_replica)
         self._refill()
 
     def _refill(self) -> None:
-        if self._coming < self.target:
-            self._launch(cold=True)
+        """Launch what is missing and is not awaited, as far as there are GPUs."""
+        while self.size + self._awaited < self.target and self._launch(cold=True):
+            pass
 
-    def _stop(self, replica: Replica) -> None:
+    def _drain(self, replica: Replica) -> None:
         """It takes no more requests."""
         self.fleet.advance()
-        self.up_seconds()
         self.plane.drain(replica.number, self.fleet.seconds)
-        replica.up = False
-        self.replicas.pop(replica.number, None)
+        self._mark(replica, up=False)
 
-    def _lose(self, replica: Replica) -> None:
-        """It is gone, with what it was doing."""
-        self.fleet.advance()
-        self.up_seconds()
-        self.plane.fail(replica.number, self.fleet.seconds)
-        replica.up = False
-        self.replicas.pop(replica.number, None)
-        self._let_go(replica)
+    def _mark(self, replica: Replica, *, up: bool) -> None:
+        """Note that it takes requests from now on, or takes no more."""
+        self._up_seconds, self._since = self.up_seconds(), self.fleet.seconds
+        self.ready += up - replica.up
+        replica.up = up
 
     def _let_go(self, replica: Replica) -> None:
         """Its GPUs are free and paid for."""
+        self._pay(replica)
+        self.gpus.release(self.plan.gpus_per_replica)
+
+    def _pay(self, replica: Replica, *, gone: bool = True) -> None:
+        """What it held is paid for, as it is gone, or the run is over."""
         plan, days = self.plan, self.fleet.now - replica.since
         discount = plan.spot.discount if replica.spot and plan.spot is not None else 0.0
         self.held[replica.spot] += days * plan.gpus_per_replica
         self.fleet.ledger.post("serving", days * plan.price * (1.0 - discount))
-        self.gpus.replicas.remove(replica)
-        self.gpus.release(plan.gpus_per_replica)
+        if gone:
+            self.gpus.replicas.remove(replica)
+            heapq.heappush(self._free_numbers, replica.number)
+            self._record("replica gone", replica)
 
-    def _dismiss(self, replica: Replica) -> None:
-        self.replicas.pop(replica.number)
-        replica.dismissed.succeed()
+    def _forget(self, replica: Replica) -> None:
+        """It is not one of those that the pool has any more."""
+        if self.replicas.pop(replica.number, None) is not None:
+            self._spots -= replica.spot
 
-    def _surplus(self, number: int) -> list[Replica]:
-        """The replicas that go first: those that are starting, then the idle ones, the highest numbers among equals."""
+    def _dismiss(self, number: int) -> None:
+        """So many are not wanted any more: first those that are starting, then idle ones, the highest numbers first."""
+        if number <= 0:
+            return
         self.fleet.advance()
 
         def rank(replica: Replica) -> tuple[bool, bool, int]:
             return replica.up, replica.up and self.plane.at_work(replica.number), -replica.number
 
-        return sorted(self.replicas.values(), key=rank)[: max(number, 0)]
+        for replica in sorted(self.replicas.values(), key=rank)[:number]:
+            self._forget(replica)
+            replica.dismissed.succeed()
+
+    def _record(self, kind: str, replica: Replica) -> None:
+        details = f"replica {replica.number}, spot" if replica.spot else f"replica {replica.number}"
+        self.fleet.record(kind, self.plan.name, details)
 
     def _works_for(self, replica: Replica, luck: Any) -> float:
         """Days until it fails; replicas differ in how often they do, whatever the launch."""
@@ -270,7 +295,8 @@ class PoolControl:
         if failures.rate_cv:
             shape = failures.rate_cv**-2
             own = self.fleet.luck(f"failure rate:{self.plan.name}", replica.number)
-            time /= own.gamma(shape) / shape
+            rate = own.gamma(shape) / shape
+            return time / rate if rate > 0.0 else math.inf
         return time
 
     def _cold_start(self, uniform: Any) -> float:
@@ -280,16 +306,15 @@ class PoolControl:
     # --- the autoscaler ---
 
     def _autoscaling(self) -> Process:
-        sizing = Sizing(self.plan)
+        sizing, plane, fleet, env = Sizing(self.plan), self.plane, self.fleet, self.env
         interval = self.plan.autoscaler.interval  # type: ignore[union-attr]  # a fixed pool has no process
-        worked = 0.0
+        scale = 1.0 / (interval * SECONDS_PER_DAY)
+        worked, tick = 0.0, 0
         while True:
-            yield self.env.timeout(interval)
-            self.fleet.advance()
+            tick += 1
+            yield env.timeout(tick * interval - env.now)
+            fleet.advance()
             total = self.busy_seconds()
-            load = (total - worked) / (interval * SECONDS_PER_DAY)
-            worked = total
-            in_system = self.plane.waiting() + self.plane.in_service()
-            wanted = sizing.wanted(Reading(self.fleet.now, self.ready, self.size, load, in_system))
-            if wanted != self.size:
-                self.resize(wanted)
+            load, worked = (total - worked) * scale, total
+            in_system = plane.waiting() + plane.in_service()
+            self.resize(sizing.wanted(Reading(env.now, self.ready, self.target, load, in_system)))

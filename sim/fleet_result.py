@@ -85,10 +85,11 @@ class FleetResult:
         over = total["served"] + total["shed"] + total["timed_out"]
         seconds = self._weighted(lambda part: part.fleet.latency.total)
         load = self.load()
-        weight = load["weight"].to_numpy()
+        weight = (load["weight"] * load["days"]).to_numpy()
         ready, busy = load["ready"].to_numpy(), load["busy"].to_numpy()
         share = np.divide(busy, ready, out=np.full(len(busy), math.nan), where=ready > 0)
         known = np.isfinite(share)
+        worked, was_up = self._seconds()
         serving = float(self.costs["serving"])
         held = self.held_gpu_days()
         return pd.Series(
@@ -104,11 +105,11 @@ class FleetResult:
                 "mean_wait_s": self._sum(lambda t: t.waited) / total["served"]
                 if total["served"]
                 else math.nan,
-                "mean_batch": total["served"] / self._sum(lambda t: float(t.sizes.sum()))
+                "mean_batch": total["served"] / self._sum(lambda t: t.batches)
                 if total["served"]
                 else math.nan,
-                "replicas": float(weight @ ready / weight.sum()) if len(load) else math.nan,
-                "utilisation": float(weight @ busy / (weight @ ready)) if weight @ ready > 0 else math.nan,
+                "replicas": was_up / self._weighted(lambda part: part.days * SECONDS_PER_DAY),
+                "utilisation": worked / was_up if was_up else math.nan,
                 "utilisation_p50": _weighted_median(share[known], weight[known]),
                 "utilisation_peak": float(share[known].max()) if known.any() else math.nan,
                 "restarts": self._weighted(
@@ -144,9 +145,9 @@ class FleetResult:
         }
 
     def load(self, pool: str | None = None) -> pd.DataFrame:
-        """Load and queue over time: part, weight, time_days, ready, busy (replicas), waiting, in_service (requests).
+        """Load and queue over time: part, weight, time_days, ready, busy, waiting, in_service (requests), days.
 
-        Of one pool, or of all together; time within each part.
+        Of one pool, or of all together; time within each part. ready and busy: mean replicas in the `days` before.
         """
         tables = []
         for number, part in enumerate(self.parts):
@@ -155,6 +156,7 @@ class FleetResult:
             table = found[0].copy()
             for other in found[1:]:
                 table.iloc[:, 1:] += other.iloc[:, 1:]
+            table["days"] = np.diff(table["time_days"], prepend=0.0)
             tables.append(table.assign(part=number, weight=part.weight))
         return pd.concat(tables, ignore_index=True)
 
@@ -189,16 +191,14 @@ class FleetResult:
                 sum(part.weight * getattr(part.fleet.totals[name], field) for part in self.parts)
                 for field in ("offered", "served", "shed", "timed_out")
             )
-            load = self.load(name).astype(np.float64)
-            weight = float(load["weight"].sum())
-            ready, busy = (float((load[column] * load["weight"]).sum()) for column in ("ready", "busy"))
+            worked, was_up = self._seconds(name)
             over = served + shed + late
             rows[name] = {
                 "requests": offered,
                 "loss": (shed + late) / over if over else 0.0,
                 "p99_s": self.quantile(0.99, name),
-                "utilisation": busy / ready if ready else math.nan,
-                "replicas": ready / weight if weight else math.nan,
+                "utilisation": worked / was_up if was_up else math.nan,
+                "replicas": was_up / self._weighted(lambda part: part.days * SECONDS_PER_DAY),
                 **{
                     count: sum(
                         part.weight * p.counts[count] for part, p in zip(self.parts, of_pool, strict=True)
@@ -207,6 +207,18 @@ class FleetResult:
                 },
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("pool")
+
+    def _seconds(self, pool: str | None = None) -> tuple[float, float]:
+        """Seconds for which replicas were busy and took requests, of one pool or of all."""
+
+        def of(name: str) -> float:
+            return self._weighted(
+                lambda part: math.fsum(
+                    getattr(p, name) for p in part.fleet.pools if pool in (None, p.plan.name)
+                )
+            )
+
+        return of("worked"), of("was_up")
 
     def _weighted(self, value: Callable[[Part], float]) -> float:
         return math.fsum(part.weight * value(part) for part in self.parts)

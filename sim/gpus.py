@@ -37,13 +37,18 @@ class Gpus:
         lower = [held for held in reversed(self._interruptible) if held[0] < priority]
         if left + sum(held[1] for held in lower) < number:
             return False
-        for _, gives, interrupt in lower:
+        for held in lower:
             if left >= number:
                 break
-            interrupt()  # it lets go at once
-            left += gives
+            self._interruptible.remove(held)  # its process hears of it later in this instant
+            held[2]()  # it lets go at once
+            left += held[1]
         self.free -= number
         return True
+
+    def awaited(self, priority: int) -> int:
+        """How many those wait for who have this priority or a higher one."""
+        return sum(wanted for rank, wanted in self._waiting if rank >= priority)
 
     def release(self, number: int) -> None:
         """Give some back; whoever waits looks again."""

@@ -18,7 +18,7 @@ from sim.kernels.latency_counts import BINS, LOWEST, RATIO, count_intervals, cou
 Array = NDArray[np.float64]
 EXACT = 2_000_000
 """Latencies that are kept one by one, at most."""
-COLUMNS = ("requests", "lost", "slow", "sum_s", "max_s")
+COLUMNS = ("requests", "lost", "slow", "sum_s", "max_s", "rounding_s")
 
 
 class LatencyRecord:
@@ -36,7 +36,7 @@ class LatencyRecord:
         self.interval, self.limit, self.horizon = interval, limit, horizon
         self.served = 0
         self.lost = 0
-        self.total = 0.0
+        self._sums = np.zeros(2)
         self.largest = 0.0
         self._kept: list[Array] | None = []
         self._counts = np.zeros(BINS, dtype=np.int64)
@@ -48,9 +48,7 @@ class LatencyRecord:
         answered = latency[~lost] if lost.any() else latency
         self.lost += len(latency) - len(answered)
         self.served += len(answered)
-        total, largest = count_latencies(answered, self._counts)
-        self.total += total
-        self.largest = max(self.largest, largest)
+        self.largest = max(self.largest, count_latencies(answered, self._counts, self._sums))
         if self._kept is not None:
             self._kept.append(answered.copy())
             if self.served > EXACT:
@@ -60,6 +58,11 @@ class LatencyRecord:
     def exact(self) -> bool:
         """Whether quantiles are those of the latencies themselves, not of bins."""
         return self._kept is not None
+
+    @property
+    def total(self) -> float:
+        """Latencies of what was served, together, seconds."""
+        return float(self._sums.sum())
 
     @property
     def mean(self) -> float:
@@ -91,8 +94,8 @@ class LatencyRecord:
 
     def intervals(self) -> pd.DataFrame:
         """One row an interval: start_s, requests, lost, slow (served, above the limit), mean_s, max_s."""
-        requests, lost, slow, total, largest = self._table.T
-        served = requests - lost
+        requests, lost, slow, total, largest, rounding = self._table.T
+        served, total = requests - lost, total + rounding
         return pd.DataFrame(
             {
                 "start_s": np.arange(len(requests)) * self.interval,
@@ -110,7 +113,7 @@ class LatencyRecord:
         quantile: more than a share 1 - quantile of the requests was slow or lost, so that the quantile of the interval
         is above the limit; loss: more than this share was lost. An interval without requests misses nothing.
         """
-        requests, lost, slow, _, _ = self._table.T
+        requests, lost, slow = self._table.T[:3]
         bad = (slow + lost) > (1.0 - quantile) * requests + 1e-9
         return int(np.count_nonzero((bad & math.isfinite(self.limit)) | (lost > loss * requests + 1e-9)))
 

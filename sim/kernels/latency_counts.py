@@ -1,6 +1,7 @@
 """Counting latencies in bins of equal ratio, and requests by interval, so that a year of requests takes little memory.
 
-A bin is 0.1 % wide, so a quantile read from the bins is within 0.05 % of the exact one.
+A bin is 0.1 % wide, so a quantile read from the bins is within 0.05 % of the exact one. Sums carry what rounding lost
+(Neumaier 1974), so that the order in which requests are counted, which depends on who looks when, does not show.
 """
 
 from __future__ import annotations
@@ -20,15 +21,31 @@ _PER_LOG = 1.0 / math.log(RATIO)
 
 
 @njit(cache=True)
-def count_latencies(latency: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float]:
-    """Add latencies (n,) in seconds, >= 0, to counts (BINS,), in place. Returns their sum and the largest."""
-    total, largest = 0.0, 0.0
+def _sum(total: float, lost: float, value: float) -> tuple[float, float]:
+    """Add a value to a sum that is total + lost."""
+    new = total + value
+    if abs(total) >= abs(value):
+        return new, lost + ((total - new) + value)
+    return new, lost + ((value - new) + total)
+
+
+@njit(cache=True)
+def count_latencies(
+    latency: NDArray[np.float64], counts: NDArray[np.int64], sums: NDArray[np.float64]
+) -> float:
+    """Add latencies (n,) in seconds, >= 0, to counts (BINS,), and their sum to sums (2,), in place.
+
+    sums: the sum, and what rounding took from it. Returns the largest, 0 when there is none.
+    """
+    largest = 0.0
+    total, lost = sums[0], sums[1]
     for value in latency:
-        total += value
+        total, lost = _sum(total, lost, value)
         largest = max(largest, value)
         place = int((math.log(max(value, LOWEST) / LOWEST)) * _PER_LOG)
         counts[min(place, BINS - 1)] += 1
-    return total, largest
+    sums[0], sums[1] = total, lost
+    return largest
 
 
 @njit(cache=True)
@@ -40,23 +57,23 @@ def count_intervals(
     limit: float,
     table: NDArray[np.float64],
 ) -> None:
-    """Add requests to table (intervals, 5) by the interval of their arrival, in place.
+    """Add requests to table (intervals, 6) by the interval of their arrival, in place.
 
-    Columns: requests, requests that were lost, served ones slower than `limit` (seconds), sum and largest of latencies.
-    arrival, interval: seconds; what comes after the last interval counts in it.
+    Columns: requests, requests that were lost, served ones slower than `limit` (seconds), sum and largest of latencies,
+    what rounding took from the sum. arrival, interval: seconds; what comes after the last interval counts in it.
     """
     last = len(table) - 1
     for request in range(len(arrival)):
-        place = min(int(arrival[request] / interval), last)
-        table[place, 0] += 1.0
+        row = table[min(int(arrival[request] / interval), last)]
+        row[0] += 1.0
         if lost[request]:
-            table[place, 1] += 1.0
+            row[1] += 1.0
             continue
         value = latency[request]
         if value > limit:
-            table[place, 2] += 1.0
-        table[place, 3] += value
-        table[place, 4] = max(table[place, 4], value)
+            row[2] += 1.0
+        row[3], row[5] = _sum(row[3], row[5], value)
+        row[4] = max(row[4], value)
 
 
 @njit(cache=True)
@@ -66,23 +83,22 @@ def fates(
     start: NDArray[np.float64],
     finish: NDArray[np.float64],
     batch: NDArray[np.int64],
-    sizes: NDArray[np.float64],
-) -> tuple[int, int, int, float, float]:
-    """How many requests were served, refused (2) and timed out (3), and seconds waited and in service of those served.
+    counts: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    sums: NDArray[np.float64],
+) -> None:
+    """Count how requests ended; columns (n,), statuses as in `sim.pool`: 1 served, 2 refused, 3 timed out.
 
-    All (n,), statuses as in `sim.pool`, served is 1. sizes: (largest + 1,), batches that were served by their size,
-    added to in place; larger ones count as the largest.
+    Added to, in place: counts (4,), requests by status; sizes (largest + 1,), served ones by the size of their batch,
+    larger ones as the largest; sums (2, 2), seconds that the served ones waited and were in service, each with what
+    rounding took from it.
     """
-    served, shed, late = 0, 0, 0
-    waited, in_service = 0.0, 0.0
+    waited, waited_lost, served, served_lost = sums[0, 0], sums[0, 1], sums[1, 0], sums[1, 1]
+    largest = len(sizes) - 1
     for request in range(len(status)):
+        counts[status[request]] += 1
         if status[request] == 1:
-            served += 1
-            waited += start[request] - arrival[request]
-            in_service += finish[request] - start[request]
-            sizes[min(batch[request], len(sizes) - 1)] += 1.0 / batch[request]
-        elif status[request] == 2:
-            shed += 1
-        else:
-            late += 1
-    return served, shed, late, waited, in_service
+            waited, waited_lost = _sum(waited, waited_lost, start[request] - arrival[request])
+            served, served_lost = _sum(served, served_lost, finish[request] - start[request])
+            sizes[min(batch[request], largest)] += 1
+    sums[0, 0], sums[0, 1], sums[1, 0], sums[1, 1] = waited, waited_lost, served, served_lost

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -41,14 +43,25 @@ def test_many_latencies_are_within_a_bin(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("value", [0.0, 1e-9, 1e-7, 1.0, 1e12])
 def test_every_latency_has_a_bin(value: float) -> None:
     counts = np.zeros(BINS, dtype=np.int64)
-    assert count_latencies(np.array([value]), counts) == (value, value)
+    sums = np.zeros(2)
+    assert count_latencies(np.array([value]), counts, sums) == value
     assert counts.sum() == 1
+    assert sums.tolist() == [value, 0.0]
+
+
+def test_sums_do_not_depend_on_the_order() -> None:
+    values = np.random.default_rng(4).lognormal(-3.0, 3.0, 20_000)
+    sums, back = np.zeros(2), np.zeros(2)
+    count_latencies(values, np.zeros(BINS, dtype=np.int64), sums)
+    for block in np.array_split(values[::-1], 9):
+        count_latencies(block, np.zeros(BINS, dtype=np.int64), back)
+    assert sums.sum() == back.sum() == math.fsum(values)
 
 
 def test_intervals_are_those_of_a_plain_count() -> None:
     luck = np.random.default_rng(3)
     arrival, values, lost = luck.random(2000) * 600.0, luck.exponential(0.1, 2000), luck.random(2000) < 0.1
-    table = np.zeros((10, 5))
+    table = np.zeros((10, 6))
     count_intervals(arrival, values, lost, 60.0, 0.2, table)
     for number in range(10):
         here = (arrival >= 60.0 * number) & (arrival < 60.0 * (number + 1))

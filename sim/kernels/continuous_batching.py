@@ -570,6 +570,7 @@ def fail(
     replica.cached = 0.0
     replica.length = 0
     replica.free = moment
+    replica.change = -math.inf  # it may come back
     replica.ended = True
     numbers = seats.number[place]
     _sort(numbers, lost)

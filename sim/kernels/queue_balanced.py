@@ -418,6 +418,7 @@ def fail(
     replica.serving = 0
     replica.length = 0
     replica.free = moment
+    replica.change = -math.inf  # it may come back
     while in_service > 0 or waiting > 0:
         if waiting == 0 or (in_service > 0 and number < other):
             moved = number

@@ -273,6 +273,19 @@ def test_a_drained_replica_finishes_its_line_and_can_come_back():
     assert pool.collect().start.tolist() == [0.0, 2.0, 6.0]
 
 
+def test_a_replica_that_comes_back_after_a_failure_is_empty():
+    pool = BalancedPool("shortest_queue")
+    pool.add(0, 0.0)
+    pool.add(1, 0.0)
+    pool.offer([0.0, 0.0, 0.5], [1.0, 100.0, 1.0])
+    pool.fail(1, 0.6)
+    pool.add(1, 0.7)
+    pool.add(2, 0.7)
+    pool.offer([0.8], [1.0])
+    pool.advance(200.0)
+    assert pool.collect().replica.tolist() == [0, 0, 0, 1]
+
+
 def test_memory_does_not_grow_with_the_run():
     pool = BalancedPool("random")
     pool.add(0, 0.0)

@@ -250,6 +250,19 @@ def test_a_failure_starts_sequences_from_scratch(balancing):
     assert pool.busy().tolist() == [5.5, 10.0]
 
 
+def test_a_replica_that_comes_back_after_a_failure_is_empty():
+    pool = SequencePool(Iteration(1e3, 8, weights_read=1.0), "shortest_queue")
+    pool.add(0, 0.0)
+    pool.add(1, 0.0)
+    pool.offer([0.0, 0.0, 0.5], [[0, 1], [0, 100], [0, 1]])
+    pool.fail(1, 0.6)
+    pool.add(1, 0.7)
+    pool.add(2, 0.7)
+    pool.offer([0.8], [[0, 1]])
+    pool.advance(200.0)
+    assert pool.collect().replica.tolist() == [0, 0, 0, 1]
+
+
 def test_a_drained_replica_takes_nothing_from_the_central_queue():
     pool = SequencePool(Iteration(1e3, 8, weights_read=1.0))
     pool.add(0, 0.0)

@@ -122,6 +122,20 @@ def test_littles_law_holds_exactly(balancing):
         assert 0.25 * sum(in_system.values()) == np.sum(found["finish"] - found["arrival"])
 
 
+def test_with_one_replica_the_line_is_the_central_queue():
+    """Written apart, the same to the last bit: batches, limits, time-outs, a failure."""
+    for seed in range(20):
+        times, work, _, until, options = small_case(seed)
+        if options["limit"] is not None and options["limit"] < options["max_batch"]:
+            options["limit"] = 8  # below, the two differ when a batch is due at the instant of an arrival
+        actions: list[Action] = [(0.0, "add", (0,)), (20.125, "fail", (0,)), (21.0, "add", (0,))]
+        balanced = columns(drive(BalancedPool("random", **options), times, work, actions, until))
+        del options["key"]
+        central = columns(drive(CentralPool(**options), times, work, actions, until))
+        for name, column in balanced.items():
+            np.testing.assert_array_equal(column, central[name], err_msg=name)
+
+
 # --- closed forms ---
 
 

@@ -48,6 +48,16 @@ def draw(duration: AnyDuration, uniform: Callable[[], float]) -> float:
     return float(quantile(duration, uniform()))
 
 
+def draws(duration: AnyDuration, number: int, luck: np.random.Generator) -> NDArray[np.float64]:
+    """Many durations in days, (number,); lognormal ones from normal numbers, three times as fast as by inversion."""
+    if isinstance(duration, law.Fixed):
+        return np.full(number, duration.value)
+    if isinstance(duration, law.Lognormal):
+        sigma = math.log(duration.p95 / duration.median) / _Z95
+        return np.asarray(duration.median * np.exp(sigma * luck.standard_normal(number)))
+    return quantile(duration, luck.random(number))
+
+
 def mean(duration: AnyDuration) -> float:
     """Mean duration in days."""
     match duration:

@@ -126,7 +126,7 @@ class PoolControl:
 
     def busy_seconds(self) -> float:
         """Seconds that all replicas together have worked, up to the moment the plane was advanced to."""
-        return float(self.plane.busy().sum())
+        return self.plane.worked()
 
     def close(self) -> None:
         """Account for the replicas that are there at the end; call it once."""

@@ -48,7 +48,7 @@ class LatencyRecord:
         answered = latency[~lost] if lost.any() else latency
         self.lost += len(latency) - len(answered)
         self.served += len(answered)
-        self.largest = max(self.largest, count_latencies(answered, self._counts, self._sums))
+        self.largest = max(self.largest, count_latencies(answered, _log(answered), self._counts, self._sums))
         if self._kept is not None:
             self._kept.append(answered.copy())
             if self.served > EXACT:
@@ -116,6 +116,10 @@ class LatencyRecord:
         requests, lost, slow = self._table.T[:3]
         bad = (slow + lost) > (1.0 - quantile) * requests + 1e-9
         return int(np.count_nonzero((bad & math.isfinite(self.limit)) | (lost > loss * requests + 1e-9)))
+
+
+def _log(latency: Array) -> Array:
+    return np.asarray(np.log(np.maximum(latency, LOWEST)))
 
 
 def pooled_quantile(

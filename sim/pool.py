@@ -76,5 +76,8 @@ class Pool(Protocol):
     def busy(self) -> Array:
         """Seconds that each replica (by number) has worked up to the moment advanced to."""
 
+    def worked(self) -> float:
+        """Seconds that all replicas together have worked up to the moment advanced to."""
+
     def collect(self) -> Served:
         """Requests whose fate became final since the last call."""

@@ -72,6 +72,8 @@ class CentralPool:
         self._offered = 0
         self._worked: dict[int, float] = {}
         """Seconds by replica, of what it did before it last left its slot."""
+        self._worked_before = 0.0
+        """Seconds of all that have no slot now."""
         self._marks = np.zeros(kernel.MARKS, dtype=np.int64)
         self._queue = np.empty((3, 0)), np.empty((1, 0), dtype=np.int64)
         self._heap = np.empty(0, dtype=np.int64)
@@ -146,7 +148,7 @@ class CentralPool:
             return int(self._marks[kernel.WAITING])
         if self._limit >= 0:
             return tail - head
-        return int(np.searchsorted(self._queue[0][kernel.ARRIVAL, head:tail], self.now))
+        return int(self._queue[0][kernel.ARRIVAL, head:tail].searchsorted(self.now))
 
     def in_service(self) -> int:
         """Requests that are being served, at the moment advanced to."""
@@ -250,6 +252,10 @@ class CentralPool:
                     total[replica] += self.now - slots_f[kernel.BEGUN, slot]
         return total
 
+    def worked(self) -> float:
+        """Seconds that all replicas together have worked up to the moment advanced to."""
+        return self._worked_before + float(kernel.worked(*self._slots, self.now))
+
     # --- the arrays behind ---
 
     def _slot(self, replica: int) -> int | None:
@@ -288,6 +294,10 @@ class CentralPool:
                 slots_f[:, slot], slots_n[:, slot] = self._slots[0][:, old], self._slots[1][:, old]
                 held_f[:, slot], held_n[:, slot] = self._held[0][:, old], self._held[1][:, old]
         self._slots, self._held = (slots_f, slots_n), (held_f, held_n)
+        there = set(replicas)
+        self._worked_before = math.fsum(
+            seconds for replica, seconds in self._worked.items() if replica not in there
+        )
 
     def _make_room(self, number: int) -> None:
         """See that `number` more requests fit behind those that were offered, and the fates of all of them."""

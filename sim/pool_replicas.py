@@ -130,6 +130,10 @@ class ReplicaPool:
         seconds[at_work] += self.now - state["began"][at_work]
         return seconds
 
+    def worked(self) -> float:
+        """Seconds that all replicas together have worked up to the moment advanced to."""
+        return float(self.busy().sum())
+
     def collect(self) -> Served:
         """Requests whose fate became final since the last call, in order of their numbers."""
         return Served(**self._window.hand_out(self.now))

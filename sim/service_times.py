@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.accelerators import Accelerator
-from scenarios.distributions import Fixed
 from scenarios.serving_pools import ServingPool
 from scenarios.serving_services import BatchCurve, LanguageModel, ModelService, ServiceTime
 from scenarios.units import SECONDS_PER_DAY
-from sim.durations import mean, quantile
+from sim.durations import draws, mean
 from sim.pool_sequences import Iteration
 
 Array = NDArray[np.float64]
@@ -124,10 +123,7 @@ def request_work(pool: ServingPool, sizes: Array, rng: np.random.Generator) -> A
     tokens = sizes.shape[1] == 2
     if not isinstance(service, ServiceTime):
         return np.ones(len(sizes)) if tokens else np.ascontiguousarray(sizes[:, 0])
-    if isinstance(service.time, Fixed):
-        seconds = np.full(len(sizes), service.time.value * SECONDS_PER_DAY)
-    else:
-        seconds = quantile(service.time, rng.random(len(sizes))) * SECONDS_PER_DAY
+    seconds = draws(service.time, len(sizes), rng) * SECONDS_PER_DAY
     if tokens:
         seconds += sizes @ (np.array([service.per_token_in, service.per_token_out]) * SECONDS_PER_DAY)
     else:

@@ -17,6 +17,7 @@ LOWEST = 1e-7
 RATIO = 1.001
 BINS = math.ceil(math.log(1e9 / LOWEST) / math.log(RATIO))
 """Up to 30 years."""
+_LOWEST = math.log(LOWEST)
 _PER_LOG = 1.0 / math.log(RATIO)
 
 
@@ -31,18 +32,23 @@ def _sum(total: float, lost: float, value: float) -> tuple[float, float]:
 
 @njit(cache=True)
 def count_latencies(
-    latency: NDArray[np.float64], counts: NDArray[np.int64], sums: NDArray[np.float64]
+    latency: NDArray[np.float64],
+    logarithm: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    sums: NDArray[np.float64],
 ) -> float:
     """Add latencies (n,) in seconds, >= 0, to counts (BINS,), and their sum to sums (2,), in place.
 
-    sums: the sum, and what rounding took from it. Returns the largest, 0 when there is none.
+    logarithm: natural ones of the latencies, (n,), which numpy takes many times as fast. sums: the sum, and what
+    rounding took from it. Returns the largest, 0 when there is none.
     """
     largest = 0.0
     total, lost = sums[0], sums[1]
-    for value in latency:
+    for request in range(len(latency)):
+        value = latency[request]
         total, lost = _sum(total, lost, value)
         largest = max(largest, value)
-        place = int((math.log(max(value, LOWEST) / LOWEST)) * _PER_LOG)
+        place = int(max(logarithm[request] - _LOWEST, 0.0) * _PER_LOG)
         counts[min(place, BINS - 1)] += 1
     sums[0], sums[1] = total, lost
     return largest

@@ -105,6 +105,17 @@ def _smallest(free: Floats) -> int:
     return best
 
 
+@njit(cache=True)
+def worked(slots_f: Floats, slots_n: Integers, now: float) -> float:
+    """Seconds that all replicas together have worked up to `now`."""
+    total = 0.0
+    for r in range(slots_n.shape[1]):
+        total += slots_f[BUSY, r]
+        if slots_n[SIZE, r] > 0:
+            total += now - slots_f[BEGUN, r]
+    return total
+
+
 # --- what became final ---
 
 

@@ -22,7 +22,8 @@ from scenarios.schema import Scenario
 from sim.fleet_days import run_fleet
 
 DAYS, TARGET_S = 365.0, 60.0
-PROFILE = [0.4, 0.3, 0.3, 0.3, 0.4, 0.5, 0.7, 1.0, 1.3, 1.5, 1.6, 1.6, 1.5, 1.5, 1.5, 1.5, 1.4, 1.4, 1.3, 1.2, 1.1, 1.0, 0.8, 0.6]  # fmt: skip
+BY_NIGHT, BY_DAY = [0.4, 0.3, 0.3, 0.3, 0.4, 0.5, 0.7, 1.0], [1.3, 1.5, 1.6, 1.6, 1.5, 1.5, 1.5, 1.5]
+PROFILE = [*BY_NIGHT, *BY_DAY, 1.4, 1.4, 1.3, 1.2, 1.1, 1.0, 0.8, 0.6]
 AUTOSCALERS = {
     "fixed size": {"kind": "fixed"},
     "autoscaler, every minute": {

@@ -54,7 +54,11 @@ def draws(duration: AnyDuration, number: int, luck: np.random.Generator) -> NDAr
         return np.full(number, duration.value)
     if isinstance(duration, law.Lognormal):
         sigma = math.log(duration.p95 / duration.median) / _Z95
-        return np.asarray(duration.median * np.exp(sigma * luck.standard_normal(number)))
+        found: NDArray[np.float64] = luck.standard_normal(number)
+        found *= sigma
+        np.exp(found, out=found)
+        found *= duration.median
+        return found
     return quantile(duration, luck.random(number))
 
 

@@ -152,7 +152,7 @@ class CentralPool:
 
     def in_service(self) -> int:
         """Requests that are being served, at the moment advanced to."""
-        return int(self._slots[1][kernel.SIZE].sum())
+        return sum(self._slots[1][kernel.SIZE].tolist())
 
     def collect(self) -> Served:
         """Requests whose fate became final since the last call, in no order that is promised."""

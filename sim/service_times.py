@@ -123,12 +123,14 @@ def request_work(pool: ServingPool, sizes: Array, rng: np.random.Generator) -> A
     tokens = sizes.shape[1] == 2
     if not isinstance(service, ServiceTime):
         return np.ones(len(sizes)) if tokens else np.ascontiguousarray(sizes[:, 0])
-    seconds = draws(service.time, len(sizes), rng) * SECONDS_PER_DAY
+    seconds = draws(service.time, len(sizes), rng)
+    seconds *= SECONDS_PER_DAY
     if tokens:
         seconds += sizes @ (np.array([service.per_token_in, service.per_token_out]) * SECONDS_PER_DAY)
     else:
         seconds *= sizes[:, 0]
-    return np.asarray(seconds / power_speed(pool.accelerator, pool.power_cap))
+    seconds /= power_speed(pool.accelerator, pool.power_cap)
+    return seconds
 
 
 def seconds_alone(iteration: Iteration, tokens_in: float, tokens_out: float) -> float:

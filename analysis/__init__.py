@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.capacity import CapacityFound, capacity
     from analysis.comparison import Comparison, compare
     from analysis.detection_delay import DetectionDelays, detection_delays
     from analysis.ml_test_score import ReadinessScore, readiness_score
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "BudgetFound": "analysis.monitoring_budget",
+    "CapacityFound": "analysis.capacity",
     "Comparison": "analysis.comparison",
     "DetectionDelays": "analysis.detection_delay",
     "OperatingCurve": "analysis.operating_curves",
@@ -31,6 +33,7 @@ _HOME = {
     "Variant": "analysis.variants",
     "VariantComparison": "analysis.variants",
     "budget": "analysis.monitoring_budget",
+    "capacity": "analysis.capacity",
     "compare": "analysis.comparison",
     "compare_variants": "analysis.variants",
     "detection_delays": "analysis.detection_delay",
@@ -55,6 +58,7 @@ _MODULES = (
 
 __all__ = [
     "BudgetFound",
+    "CapacityFound",
     "Comparison",
     "DetectionDelays",
     "OperatingCurve",
@@ -65,6 +69,7 @@ __all__ = [
     "VariantComparison",
     "backtest",
     "budget",
+    "capacity",
     "compare",
     "compare_variants",
     "detection",

@@ -71,9 +71,11 @@ class PoolLoad:
         mean = float(self.services.mean())
         scv = float(self.services.var()) / mean**2
         unqueued = np.sort(self.services + self.path)
-        arguments = {"arrival_rate": self.rates, "service_time": mean, "servers": replicas}
-        waits = np.asarray(mmc_wait_probability(**arguments))
-        mean_waits = np.asarray(approximate_mgc_wait(**arguments, service_scv=scv))
+        rates = self.rates
+        waits = np.asarray(mmc_wait_probability(arrival_rate=rates, service_time=mean, servers=replicas))
+        mean_waits = np.asarray(
+            approximate_mgc_wait(arrival_rate=rates, service_time=mean, servers=replicas, service_scv=scv)
+        )
         levels = np.flatnonzero((waits > 0.0) & np.isfinite(mean_waits))
         overload = float(self.rates[~np.isfinite(mean_waits)].sum())
 
@@ -168,8 +170,7 @@ def seconds_of_work(pool: ServingPool, sizes: Array) -> float:
         return float(times.prefill_per_token * read + written * iteration / together)
     if isinstance(pool.service, ServiceTime):
         average = sizes.mean(axis=0).tolist()
-        tokens = average if len(average) == 2 else (0.0, 0.0)
-        return mean_seconds(pool, *tokens, work=average[0] if len(average) == 1 else 1.0)
+        return mean_seconds(pool, *average) if len(average) == 2 else mean_seconds(pool, work=average[0])
     work = request_work(pool, sizes, np.random.default_rng(0))
     return float(np.min(batch_curve(pool) / np.arange(1, pool.max_batch + 1)) * work.mean())
 

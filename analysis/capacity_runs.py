@@ -164,7 +164,9 @@ class Fleets:
     def play(self, wanted: Sequence[tuple[Candidate, int]]) -> list[Evaluated]:
         """These fleets in all replications, in the order asked for; all runs that are new go together."""
         new = [
-            pair for number, pair in enumerate(wanted) if pair not in self.known and pair not in wanted[:number]
+            pair
+            for number, pair in enumerate(wanted)
+            if pair not in self.known and pair not in wanted[:number]
         ]
         scenarios = [candidate.apply(self.scenario, replicas) for candidate, replicas in new]
         tasks = [(one, self.seed, number) for one in scenarios for number in self.replications]

@@ -96,13 +96,19 @@ def search(fleets: Fleets, menu: Menu, guesses: Sequence[int], highest: Sequence
     """Find the fewest replicas of every combination; those that cannot be the cheapest are given up.
 
     guesses, highest: first number to look at and most replicas, of each combination of the menu. One round plays one
-    fleet of every combination that is still open, all replications at the same time.
+    fleet of every combination that is still open, all replications at the same time; until one keeps the objective
+    only of the cheapest ones.
     """
     lines = []
     for candidate, guess, most in zip(menu.candidates, guesses, highest, strict=True):
         asking = fewest(guess, menu.lowest, most)
         lines.append(Line(candidate, asking, next(asking)))
+    best: float | None = None
     while open_lines := [line for line in lines if line.state == "searching"]:
+        if best is None:
+            costs = [least_cost(fleets, line.candidate, line.asked) for line in open_lines]
+            near = NEAR * min(costs)
+            open_lines = [line for line, cost in zip(open_lines, costs, strict=True) if cost <= near]
         played = fleets.play([(line.candidate, line.asked) for line in open_lines])
         for line, fleet in zip(open_lines, played, strict=True):
             line.tell(fleet.kept)
@@ -114,14 +120,23 @@ def search(fleets: Fleets, menu: Menu, guesses: Sequence[int], highest: Sequence
     return lines
 
 
+NEAR = 1.5
+"""Until a fleet keeps the objective, combinations are looked at that are no more than this dearer than the cheapest."""
+UNPAID = 0.2
+"""Share of the cost of replicas that fail or are reclaimed that is not paid meanwhile, at most."""
+
+
 def least_cost(fleets: Fleets, candidate: Candidate, replicas: int) -> float:
-    """What so many replicas cost a month at least; 0 where failures and spot capacity make that uncertain."""
+    """What so many replicas of the sized pool cost a month at least; jobs may take some, so then it is 0."""
     serving = candidate.apply(fleets.scenario, replicas).serving
     assert serving is not None
     pool = serving.pool(candidate.pool)
-    if pool.failures is not None or candidate.spot_share or serving.jobs:
+    if serving.jobs:
         return 0.0
-    return pool.price * replicas * DAYS_PER_MONTH
+    discount = 0.0 if pool.spot is None else pool.spot.discount * pool.spot_replicas / replicas
+    uncertain = pool.failures is not None or pool.spot is not None
+    certain = 1.0 - UNPAID if uncertain else 1.0
+    return pool.price * replicas * (1.0 - discount) * certain * DAYS_PER_MONTH
 
 
 def cheapest(fleets: Fleets) -> Evaluated | None:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from analysis import cli_budget, cli_decisions, cli_delays, cli_sweep, cli_test_score
+from analysis import cli_budget, cli_capacity, cli_decisions, cli_delays, cli_sweep, cli_test_score
 from analysis.cli_variants import Variants, compare_these
 from analysis.command_line import (
     Json,
@@ -338,7 +338,7 @@ def worked_figures(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-for commands in (cli_sweep, cli_decisions, cli_budget, cli_delays, cli_test_score):
+for commands in (cli_sweep, cli_decisions, cli_budget, cli_capacity, cli_delays, cli_test_score):
     commands.register(app)
 
 if __name__ == "__main__":

@@ -98,6 +98,18 @@ def load(name: str, overrides: list[str] | None = None, overlays: list[str] | No
         return load_scenario(name, overlay=overlays or [], **changed)
 
 
+def load_given(
+    name: str, given: dict[str, Any], overrides: list[str] | None, overlays: list[str] | None
+) -> Any:
+    """The scenario with overlays, then values at dotted paths that an option stands for, then those of --set."""
+    with user_errors():
+        from scenarios.loader import load as load_scenario
+        from scenarios.loader import parse_override
+
+        changed = given | dict(parse_override(text) for text in overrides or [])
+        return load_scenario(name, overlay=overlays or [], **changed)
+
+
 def prepare(out: Path | None) -> None:
     """Make the folder before the work, so that a wrong one is noticed at once. Raises OSError."""
     if out is not None and out.exists() and not out.is_dir():

@@ -51,9 +51,9 @@ class Trend:
 def trend_of(times: Array, in_system: Array, waiting: Array, period: float = 0.0) -> Trend:
     """The trend of a run.
 
-    times: seconds, evenly spaced, (n,), n >= 2 * PARTS; in_system: requests that wait or are served then; waiting: those
-    that wait; period: seconds after which the load repeats, 0 without: batches are whole periods where there are
-    enough. Growth over the whole run is judged by the increments of the batch means, whose sum a fleet that keeps up
+    times: seconds, evenly spaced, (n,), n >= 2 * PARTS; in_system: requests that wait or are served then; waiting: of
+    these, those that wait; period: seconds after which the load repeats, 0 without: batches are whole periods where
+    there are enough. Growth over the whole run is judged by the increments of the batch means, whose sum a fleet that keeps up
     cannot drive far, with Student's t at 99 %. A stretch of growth is one of at least a twentieth of the run in which
     the mean increment of those who wait is more than SIGNIFICANT standard errors above 0; when half of its growth is
     still there at the end, and it is half of the run or more, the run is overloaded as well.
@@ -73,7 +73,7 @@ def trend_of(times: Array, in_system: Array, waiting: Array, period: float = 0.0
         return Trend("overloaded", growth, stretch)
     if stretch is None:
         return Trend("stable", growth, None)
-    begin, end = (int(round((edge - times[0]) / step)) for edge in stretch)
+    begin, end = (round((edge - times[0]) / step) for edge in stretch)
     peak = float(waiting[begin:].max())
     left = float(waiting[-max(n // STEPS, 1) :].mean()) - float(waiting[begin])
     stays = left > 0.5 * (peak - float(waiting[begin]))

@@ -33,7 +33,7 @@ from sim.world import World
 REQUESTS = 400_000
 """Requests of a run at the rate that the closed form gives, where the traffic is steady."""
 MOST = 6_000_000
-"""Requests of a run of traffic with a profile at that rate: of more, fewer days and then the busiest hours are taken."""
+"""Requests of a run of traffic with a profile at that rate: beyond it fewer days, then the busiest hours are taken."""
 DAYS = 4
 """Days of a run of traffic with a daily profile, at most."""
 MOMENTS = 1_000
@@ -254,10 +254,9 @@ def _boundary(holds: Callable[[float], bool], first: float, known: dict[float, T
             held = factor
         else:
             failed = factor
-        if not held:
-            factor = failed / STEP
-        else:
-            factor = held * STEP if math.isinf(failed) else math.sqrt(held * failed)
+        factor = (
+            failed / STEP if not held else held * STEP if math.isinf(failed) else math.sqrt(held * failed)
+        )
 
 
 def _below(holds: Callable[[float], bool], known: dict[float, Tried], factor: float) -> bool:

@@ -36,6 +36,4 @@ def scaled(scenario: Scenario, factor: float) -> Scenario:
         changed = {"recorded": traffic.recorded.model_copy(update={"values": values})}
         return scenario.model_copy(update={"traffic": traffic.model_copy(update=changed)})
     assert traffic.rate is not None
-    return scenario.model_copy(
-        update={"traffic": traffic.model_copy(update={"rate": traffic.rate * factor})}
-    )
+    return scenario.model_copy(update={"traffic": traffic.model_copy(update={"rate": traffic.rate * factor})})

@@ -65,6 +65,11 @@ class PoolTotals:
         )
 
     @property
+    def batches_by_size(self) -> Array:
+        """Batches that were served, by their size from 0 on; the last place is for that and more."""
+        return np.asarray(self._sizes / np.maximum(np.arange(len(self._sizes)), 1))
+
+    @property
     def served(self) -> int:
         """Requests that were answered."""
         return int(self._counts[SERVED])

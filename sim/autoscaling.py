@@ -87,7 +87,7 @@ def by_plan(time: float, ahead: float, sizes: list[tuple[float, int]]) -> int:
 
 
 class Forecast:
-    """The load of a season ago at the time ahead, shifted by how now differs from then; today's until there is one."""
+    """Today's load, and what it rose by in the lead a season ago; a fall needs no lead, as replicas go at once."""
 
     def __init__(self, plan: Predictive) -> None:
         self.plan = plan
@@ -102,8 +102,8 @@ class Forecast:
         self._loads.pop(place - self._kept - 1, None)  # so that memory is flat
         then = self._loads.get(self._place(reading.time - plan.season))
         ahead = self._loads.get(self._place(reading.time + self.lead - plan.season))
-        load = reading.load if then is None or ahead is None else reading.load + ahead - then
-        return _ceil(max(load, reading.load if then is None else 0.0) / plan.target)
+        rise = 0.0 if then is None or ahead is None else max(ahead - then, 0.0)
+        return _ceil((reading.load + rise) / plan.target)
 
     def _place(self, time: float) -> int:
         return round(time / self.plan.interval)

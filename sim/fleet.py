@@ -245,6 +245,7 @@ class Fleet:
 
     def _offer(self, times: Array, work: Array) -> None:
         """Deal a block of requests out to the pools, by their shares."""
+        self.latency.expect(times)
         if len(self.pools) == 1:
             self._pass_on(self.pools[0], times, work)
         else:
@@ -252,6 +253,7 @@ class Fleet:
             place = choose(self.shares, number, self.world.key("bulkheads"))
             for turn, pool in enumerate(self.pools):
                 mine = place == turn
+                self.latency_of[pool.plan.name].expect(times[mine])
                 self._pass_on(pool, times[mine], work[mine])
         self._offered += len(times)
 

@@ -206,6 +206,7 @@ class PoolControl:
         self._forget(replica)
         self._record("replica failed", replica)
         if isinstance(self.plan.autoscaler, FixedReplicas):
+            self._awaited += 1
             yield from self._replace(replica, draw(self.plan.failures.repair, luck.random))
         else:
             self._let_go(replica)
@@ -215,6 +216,7 @@ class PoolControl:
         assert self.plan.spot is not None
         self.counts["reclaimed"] += 1
         self._forget(replica)
+        self._awaited += 1
         self._drain(replica)
         self._record("spot reclaimed", replica)
         yield self.env.timeout(notice)
@@ -226,7 +228,6 @@ class PoolControl:
     def _replace(self, replica: Replica, after: float) -> Process:
         """It is paid no more; its GPUs are of no use to anybody until there are others in their place."""
         self._pay(replica)
-        self._awaited += 1
         yield self.env.timeout(after)
         self._awaited -= 1
         self.gpus.release(self.plan.gpus_per_replica)

@@ -161,7 +161,7 @@ class FleetResult:
         return pd.concat(tables, ignore_index=True)
 
     def intervals(self) -> pd.DataFrame:
-        """Requests by interval of the objective: part, weight, start_s, requests, lost, slow, mean_s, max_s."""
+        """Requests by interval of the objective: part, weight, and the columns of `LatencyRecord.intervals`."""
         return pd.concat(
             [
                 part.fleet.latency.intervals().assign(part=number, weight=part.weight)

@@ -41,6 +41,15 @@ class LatencyRecord:
         self._kept: list[Array] | None = []
         self._counts = np.zeros(BINS, dtype=np.int64)
         self._table = np.zeros((max(math.ceil(horizon / interval - 1e-9), 1), len(COLUMNS)))
+        self._came = np.zeros(len(self._table), dtype=np.int64)
+
+    def expect(self, arrival: Array) -> None:
+        """Requests that come (seconds, sorted, (n,)), so that those without a fate at the end are known, too."""
+        if len(arrival):
+            place = np.minimum((arrival / self.interval).astype(np.int64), len(self._came) - 1)
+            first = int(place[0])
+            counts = np.bincount(place - first)
+            self._came[first : first + len(counts)] += counts
 
     def add(self, arrival: Array, latency: Array, lost: NDArray[np.bool_]) -> None:
         """Requests whose fate is known: arrival and latency (seconds, any value for what was lost), all (n,)."""
@@ -92,8 +101,16 @@ class LatencyRecord:
         """Served requests by bin of latency, (BINS,)."""
         return self._counts
 
+    @property
+    def _unfinished(self) -> NDArray[np.int64]:
+        return np.maximum(self._came - self._table[:, 0].astype(np.int64), 0)
+
     def intervals(self) -> pd.DataFrame:
-        """One row an interval: start_s, requests, lost, slow (served, above the limit), mean_s, max_s."""
+        """One row an interval, of the requests that came in it.
+
+        start_s, requests (whose fate is known), lost, slow (served, above the limit), mean_s, max_s, unfinished
+        (without a fate at the end)
+        """
         requests, lost, slow, total, largest, rounding = self._table.T
         served, total = requests - lost, total + rounding
         return pd.DataFrame(
@@ -104,6 +121,7 @@ class LatencyRecord:
                 "slow": slow.astype(np.int64),
                 "mean_s": np.divide(total, served, out=np.full(len(total), math.nan), where=served > 0),
                 "max_s": largest,
+                "unfinished": self._unfinished,
             }
         )
 
@@ -111,10 +129,13 @@ class LatencyRecord:
         """Intervals in which the objective was missed.
 
         quantile: more than a share 1 - quantile of the requests was slow or lost, so that the quantile of the interval
-        is above the limit; loss: more than this share was lost. An interval without requests misses nothing.
+        is above the limit; loss: more than this share was lost. An interval without requests misses nothing. Requests
+        without a fate at the end are slow where they have been there for longer than the limit.
         """
         requests, lost, slow = self._table.T[:3]
-        bad = (slow + lost) > (1.0 - quantile) * requests + 1e-9
+        ends = np.minimum(np.arange(1, len(requests) + 1) * self.interval, self.horizon)
+        late = np.where(ends + self.limit <= self.horizon, self._unfinished, 0)
+        bad = (slow + lost + late) > (1.0 - quantile) * (requests + late) + 1e-9
         return int(np.count_nonzero((bad & math.isfinite(self.limit)) | (lost > loss * requests + 1e-9)))
 
 

@@ -72,7 +72,8 @@ class PlainFleet(PlainPool):
         self.there: list[PlainLaunch] = []
         self.launches: dict[int, int] = {}
         self.wanted = self.plan.replicas
-        self.awaited = 0
+        self.awaited, self.missing = 0, 0
+        """Replicas in whose place others will come, and those of them that are gone."""
         self.extra = 0.0
         self.bills: list[PlainBill] = []
         self.told: list[tuple[float, str, int]] = []
@@ -106,7 +107,7 @@ class PlainFleet(PlainPool):
         return [one for one in self.there if one.counted]
 
     def launch(self, day: float, *, cold: bool) -> bool:
-        if len(self.there) + self.awaited >= self.plan.maximum:
+        if len(self.there) + self.missing >= self.plan.maximum:
             return False
         number = min(set(range(len(self.there) + 1)) - {one.number for one in self.there})
         mine, spot = self.counted(), False
@@ -172,9 +173,11 @@ class PlainFleet(PlainPool):
             self.gone(launch, day)
             if self.has_autoscaler:
                 return
+            self.awaited += 1
             replaced = draw(plan.failures.repair, luck.random)
         else:
             day += warned
+            self.awaited += 1
             self.do("drain", launch.number)
             self.tell(day, "spot reclaimed", launch)
             day += taken - warned
@@ -182,8 +185,9 @@ class PlainFleet(PlainPool):
             self.do("fail", launch.number)
             self.gone(launch, day)
             replaced = draw(plan.spot.replacement, luck.random)
-        self.awaited += 1
+        self.missing += 1
         yield self.at(day + replaced)
+        self.missing -= 1
         self.awaited -= 1
         self.refill(day + replaced)
 

@@ -112,6 +112,16 @@ def test_missed_minutes_are_those_of_the_requests() -> None:
     np.testing.assert_allclose(result.quantile(0.99), np.quantile(latency[served], 0.99), rtol=1e-12)
 
 
+def test_who_waits_at_the_end_is_late() -> None:
+    """Twice as many come as can be served: only the first minute is kept, and its last requests are late as well."""
+    pool = {"replicas": 1, "service": "1s"}
+    result = ran(pool, rate="2/s", horizon="1h", arrivals="deterministic", objective={"p90": "70s"})
+    table = result.intervals()
+    assert result.summary["in_flight"] == table.unfinished.sum() > 3500
+    # Who comes at t waits t; nobody knows yet of the last 70 s, whose minutes do not count.
+    assert result.summary["missed_minutes"] == 60 - 1 - 2
+
+
 def test_utilisation_is_over_all_time() -> None:
     """The last stretch counts, however long it is: at even distances everything is known."""
     pool = {"replicas": 4, "service": "1s"}

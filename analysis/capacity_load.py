@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,7 +145,7 @@ def pool_load(scenario: Scenario, pool: ServingPool, seed: int = 0) -> PoolLoad:
     sample = np.concatenate(sizes)[:REQUESTS] if sizes else np.ones((1, 1))
     services = None
     if isinstance(pool.service, ServiceTime):
-        drawn = request_work(pool, sample, np.random.default_rng(seed))
+        drawn = request_work(pool, sample, cast(np.random.Generator, _Evenly(seed)))
         services = _spread(drawn, seconds_of_work(pool, sample))
     path = PathTimes(serving.path, world.stream("path"), world.key("path"))
     times = path.of(np.arange(POINTS, dtype=np.int64))
@@ -173,6 +174,17 @@ def seconds_of_work(pool: ServingPool, sizes: Array) -> float:
         return mean_seconds(pool, *average) if len(average) == 2 else mean_seconds(pool, work=average[0])
     work = request_work(pool, sizes, np.random.default_rng(0))
     return float(np.min(batch_curve(pool) / np.arange(1, pool.max_batch + 1)) * work.mean())
+
+
+class _Evenly:
+    """Uniform numbers that are spread evenly, in random order: one each of n equally likely parts."""
+
+    def __init__(self, seed: int) -> None:
+        self._luck = np.random.default_rng(seed)
+
+    def random(self, n: int) -> Array:
+        """n of them."""
+        return np.asarray((self._luck.permutation(n) + 0.5) / n)
 
 
 def _spread(values: Array, mean: float) -> Array:

@@ -154,6 +154,9 @@ def run(
     trace_out: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="trace for ui.perfetto.dev or chrome://tracing")
     ] = None,
+    fleet: Annotated[
+        bool, typer.Option("--fleet", help="simulate the serving fleet request by request as well")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Play one replication under one policy, with its full event trace."""
@@ -168,14 +171,23 @@ def run(
             trace_path(trace_out)
         chosen = found.first_policy if policy is None else policy_from(policy)
         result = play(found, resolved(found, chosen, seed), seed, replication=replication)
+        served = None
+        if fleet:
+            from analysis.report_fleet import fleet_document, fleet_text
+            from sim.fleet_days import run_fleet
+
+            served = run_fleet(found, seed, replication=replication)
         prepare(out)
         files = save_run(result, out) if out else []
         if trace_out is not None:
             files.append(save_trace(result, trace_out))
         if json:
-            show_json(run_document(result))
+            fleets = {} if served is None else {"fleet": fleet_document(served)}
+            show_json(run_document(result) | fleets)
             return
         typer.echo(run_text(result))
+        if served is not None:
+            typer.echo(f"\n{fleet_text(served)}")
         tell_files(files)
 
 

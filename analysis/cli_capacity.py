@@ -70,6 +70,15 @@ def capacity(
         given = given_for(arrivals, resampling, overrides or [])
     found = load_given(scenario, given, overrides, overlays)
     with user_errors():
+        if (
+            resampling is not None
+            and getattr(getattr(found.serving, "arrivals", None), "kind", "") != "trace"
+        ):
+            raise ValueError("--resampling: is for a trace, give one by --arrivals FILE")
+    if resampling is not None and arrivals is None:
+        given["serving.arrivals.resampling"] = resampling
+        found = load_given(scenario, given, overrides, overlays)
+    with user_errors():
         prepare(out)
         if max_rate:
             from analysis.capacity import largest_rate

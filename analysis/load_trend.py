@@ -53,10 +53,10 @@ def trend_of(times: Array, in_system: Array, waiting: Array, period: float = 0.0
 
     times: seconds, evenly spaced, (n,), n >= 2 * PARTS; in_system: requests that wait or are served then; waiting: of
     these, those that wait; period: seconds after which the load repeats, 0 without: batches are whole periods where
-    there are enough. Growth over the whole run is judged by the increments of the batch means, whose sum a fleet that keeps up
-    cannot drive far, with Student's t at 99 %. A stretch of growth is one of at least a twentieth of the run in which
-    the mean increment of those who wait is more than SIGNIFICANT standard errors above 0; when half of its growth is
-    still there at the end, and it is half of the run or more, the run is overloaded as well.
+    there are enough. Growth over the whole run is judged by the increments of the batch means, whose sum a fleet that
+    keeps up cannot drive far, with Student's t at 99 %. A stretch of growth is one of at least a twentieth of the run
+    in which the mean increment of those who wait is more than SIGNIFICANT standard errors above 0; when half of its
+    growth is still there at the end, and it is half of the run or more, the run is overloaded as well.
 
     >>> seconds = np.arange(1000.0)
     >>> queue = 0.5 * seconds + np.random.default_rng(1).normal(0.0, 5.0, 1000)

@@ -19,12 +19,12 @@ MINUTE, HOUR = 1.0 / 1440.0, 1.0 / 24.0
 def given_for(file: Path | None, resampling: str | None, overrides: Sequence[str]) -> dict[str, Any]:
     """Overrides of a scenario, values at dotted paths, that play a file; none without one.
 
-    resampling: as in `serving_arrivals.Trace`; of the scenario's own trace without a file. overrides: PATH=VALUE as the
+    resampling: as in `serving_arrivals.Trace`. overrides: PATH=VALUE as the
     user gives them, which come after these: the run is as long as the trace unless `horizon` is among them.
     Raises ValueError, naming file, column and row, for a file that is not there or is no trace.
     """
     if file is None:
-        return {} if resampling is None else {"serving.arrivals.resampling": resampling}
+        return {}
     trace = {"kind": "trace", "path": str(file.absolute())} | (
         {} if resampling is None else {"resampling": resampling}
     )
@@ -47,7 +47,7 @@ def given_for(file: Path | None, resampling: str | None, overrides: Sequence[str
     else:
         window = HOUR if span >= WINDOWS * HOUR else MINUTE
         given["window"] = f"{round(window / MINUTE)}min"
-    given["horizon"] = max(math.ceil(span / window - 1e-9), 1) * window
+    given["horizon"] = f"{max(math.ceil(span / window - 1e-9), 1) * window * SECONDS_PER_DAY:.12g}s"
     return given
 
 

@@ -155,7 +155,7 @@ def _fleets(found: CapacityFound) -> str:
         rows[f"{row['fleet']} {mark}".rstrip()] = {
             "kept": f"{row['kept_share']:.0%}",
             found.promise.name: seconds(row["latency_s"]),
-            "low": seconds(row["latency_s_low"]),
+            "low": seconds(_above_zero(row["latency_s_low"])),
             "high": seconds(row["latency_s_high"]),
             "loss": percent(row["loss"]),
             "replicas": "" if row["mean_replicas"] is None else f"{row['mean_replicas']:.1f}",
@@ -172,7 +172,9 @@ def _fleets(found: CapacityFound) -> str:
 
 def _combinations(found: CapacityFound) -> str:
     rows = {}
-    for row in records(combination_table(found)):
+    table = combination_table(found)
+    dearer = int((table["state"] == "dearer").sum())
+    for row in records(table[table["state"] != "dearer"]):
         state = row["state"]
         if state == "nothing keeps it":
             state = f"not with {row['not_enough']:.0f}"
@@ -181,14 +183,15 @@ def _combinations(found: CapacityFound) -> str:
             found.promise.name: seconds(row["latency_s"]),
             "cost": _money(row["cost_month"], found.scenario.currency),
         }
-    return aligned(rows, "combination")
+    others = "the other one" if dearer == 1 else f"the other {dearer}"
+    return aligned(rows, "combination") + (f"\n{others} cannot be as cheap" if dearer else "")
 
 
 def _latency(found: CapacityFound) -> str:
     rows = {
         row["measure"]: {
             "latency": seconds(row["seconds"]),
-            "low": seconds(row["low"]),
+            "low": seconds(_above_zero(row["low"])),
             "high": seconds(row["high"]),
         }
         for row in records(latency_table(found))
@@ -451,6 +454,11 @@ def between(interval: Interval) -> str:
     if math.isnan(interval.low):
         return f"{seconds(interval.mean)} (one replication)"
     return f"{seconds(interval.mean)} (95 % {seconds(max(interval.low, 0.0))} to {seconds(interval.high)})"
+
+
+def _above_zero(value: float | None) -> float | None:
+    """An interval of few replications may reach below 0, where no latency is."""
+    return None if value is None else max(value, 0.0)
 
 
 def _money(value: float | None, currency: str) -> str:

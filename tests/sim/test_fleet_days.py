@@ -63,11 +63,12 @@ def test_design_days_have_the_requests_of_these_days() -> None:
 def test_where_all_days_are_equal_design_days_give_the_exact_answer() -> None:
     """Waits, P99 and utilisation of twelve days, and of three of them: within the interval of eight replications."""
     found: dict[str, list[float]] = {"mean_wait_s": [], "p99_s": [], "utilisation": [], "served": []}
-    profile = {"daily_profile": [1.0, 1.5, 2.0, 1.5]}
+    fields: dict[str, Any] = {"traffic": {"daily_profile": [1.0, 1.5, 2.0, 1.5]}}
+    fields["objective"] = {"p99": "10s", "interval": "1h"}  # by the hour: the load is noted as often
     for seed in range(8):
-        exact = ran(POOL, rate="1.2/s", horizon="12d", traffic=profile, seed=seed).summary
+        exact = ran(POOL, rate="1.2/s", horizon="12d", **fields, seed=seed).summary
         few = ran(
-            POOL, rate="1.2/s", horizon="12d", traffic=profile, seed=seed, resolution=design(days=[0, 5, 10])
+            POOL, rate="1.2/s", horizon="12d", **fields, seed=seed, resolution=design(days=[0, 5, 10])
         ).summary
         for name, differences in found.items():
             differences.append(few[name] / exact[name] - 1.0)

@@ -19,6 +19,11 @@ from sim.policies import Policy, Scheduled
 from sim.retraining import expected_duration
 
 TUNING_REPLICATIONS = 2
+HOPELESS = 3.0
+"""A schedule that costs this many times the best one is not tried at half its interval: what retraining itself brings
+about (its price, and failures that follow it) is then twice the best cost at least, and doubles with each halving."""
+MOST = 20_000
+"""Retrainings of a run that a schedule is tried with, at most."""
 FIRST_TUNING_WORLD = 1_000_000_000
 """Replication numbers from here on are for tuning only."""
 
@@ -38,8 +43,9 @@ def best_interval(
     """Interval (days) of the schedule with the least mean cost; the horizon when never retraining is cheapest.
 
     Tries the horizon, its half, its quarter and so on, until the price of the retrainings alone passes the best cost
-    so far, then closes in on the best one to 4 % (whole periods for recorded quality, all of them). Monitors are left
-    out: they change nothing about a schedule. workers: processes, as in `compare`; the result is the same.
+    so far or a schedule is hopeless, then closes in on the best one to 4 % (whole periods for recorded quality, all of
+    them). Monitors are left out: they change nothing about a schedule. workers: processes, as in `compare`; the result
+    is the same.
     """
     bare = scenario.model_copy(update={"monitors": [], "triggers": []})
     found: dict[float, float] = {}
@@ -56,13 +62,15 @@ def best_interval(
     if isinstance(scenario.quality, RecordedQuality):
         period = scenario.quality.period
         return explore(step * period for step in range(1, max(round(scenario.horizon / period), 1) + 1))
-    shortest = max(scenario.window, expected_duration(scenario) / scenario.pipeline.capacity)
-    best, interval = explore([scenario.horizon]), scenario.horizon / 2.0
-    while (
-        interval >= shortest and scenario.pipeline.price * (scenario.horizon / interval - 1.0) <= found[best]
-    ):
-        best = explore([interval])
-        interval /= 2.0
+    duration = expected_duration(scenario) / scenario.pipeline.capacity
+    shortest = max(scenario.window, duration, scenario.horizon / MOST)
+    last = best = explore([scenario.horizon])
+    while found[last] <= HOPELESS * found[best]:
+        last /= 2.0
+        price = scenario.pipeline.price * (scenario.horizon / last - 1.0)
+        if last < shortest or price > found[best]:
+            break
+        best = explore([last])
     # A cost with several valleys (a world with seasons) hides some between two halvings.
     between = [rounded(i * f) for i in sorted(found, key=found.__getitem__)[:2] for f in (0.7, 1.4)]
     best = explore(interval for interval in between if shortest <= interval < scenario.horizon)

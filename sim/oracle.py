@@ -12,6 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.schema import Scenario
 from sim.drift import State
 from sim.kernels.quality import best_dates as dates_kernel
 from sim.kernels.succession import cheapest_succession
@@ -30,6 +31,8 @@ def best_dates(world: World, quality: Quality, state: State) -> NDArray[np.float
     if isinstance(quality, MatrixQuality):
         return _recorded_dates(world, quality, worth, duration, price)
     assert isinstance(quality, StateQuality)
+    if never_ages(scenario, quality):
+        return np.empty(0)
     asked = np.arange(scenario.windows) * scenario.window
     features, concept = quality.learned_at(np.maximum(asked - world.training_lag, 0.0))
     windows = dates_kernel(
@@ -56,6 +59,13 @@ def best_dates(world: World, quality: Quality, state: State) -> NDArray[np.float
         scenario.pipeline.learning.factor("regain") == 1.0 and not scenario.pipeline.learning.time_constant
     )
     return dates if from_scratch or pays(world, dates) else dates[:0]
+
+
+def never_ages(scenario: Scenario, quality: StateQuality) -> bool:
+    """Whether the first model stays as good as it is, so that no training has anything to regain."""
+    accuracy = np.empty((len(quality.weights), scenario.windows))
+    quality.fill(quality.initial(), 0.0, scenario.horizon, 0, scenario.windows, accuracy)
+    return bool((accuracy >= accuracy[:, :1]).all())
 
 
 def pays(world: World, dates: NDArray[np.float64]) -> bool:

@@ -158,7 +158,7 @@ def best_dates(
             if lost_so_far > best:
                 break
         else:
-            if lost_so_far < best:
+            if lost_so_far <= best:  # of two plans that cost the same the one without a training
                 best = lost_so_far
                 choice = -1
         value[k] = best

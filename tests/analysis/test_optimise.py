@@ -36,7 +36,7 @@ def small(**changes: object) -> Optimum:
     return optimise(space, **wanted)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 5))])
+@pytest.mark.parametrize("seed", [pytest.param(k, marks=pytest.mark.slow) for k in range(5)])
 def test_the_closed_form_interval_is_found_to_two_percent_from_simulation_alone(seed: int) -> None:
     # A hundred cycles, traffic that varies: a retraining more or less within the horizon is half a percent of the cost.
     scenario = ASSET.with_(horizon="6000d", traffic__arrivals="poisson")

@@ -27,7 +27,7 @@ from analysis.sustainable_rate import SustainableRate, sustainable_rate
 from analysis.traffic_scaling import scaled
 from scenarios.schema import Scenario
 from scenarios.serving_arrivals import Trace
-from scenarios.serving_control import FixedReplicas
+from scenarios.serving_control import FixedReplicas, ScheduledReplicas
 from sim.fleet_days import run_fleet
 from sim.fleet_result import FleetResult
 
@@ -288,15 +288,20 @@ def _what_ifs(
 
 
 def _wider(candidate: Candidate, factor: float) -> Candidate:
-    """The combination with an autoscaler that may grow as much more."""
+    """The combination with an autoscaler that may grow, or plans, as much more."""
     if candidate.highest is None:
         return candidate
-    most = math.ceil(candidate.highest * factor)
+    changed: dict[str, Any] = {"maximum": math.ceil(candidate.highest * factor)}
+    if isinstance(candidate.autoscaler, ScheduledReplicas):
+        changed["plan"] = [
+            size.model_copy(update={"replicas": math.ceil(size.replicas * factor)})
+            for size in candidate.autoscaler.plan
+        ]
     return Candidate(
         candidate.pool,
         candidate.accelerator,
         candidate.max_batch,
-        candidate.autoscaler.model_copy(update={"maximum": most}),
+        candidate.autoscaler.model_copy(update=changed),
         candidate.spot_share,
     )
 

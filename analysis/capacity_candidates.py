@@ -16,6 +16,7 @@ from scenarios.serving import Serving
 from scenarios.serving_checks import check_serving
 from scenarios.serving_control import Autoscaler, FixedReplicas, ScheduledReplicas, Spot
 from scenarios.serving_pools import ServingPool
+from scenarios.units import format_duration
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Candidate:
     autoscaler: Autoscaler
     """The maximum is set: it stays whatever the number of replicas."""
     spot_share: float
+
+    def __hash__(self) -> int:
+        return hash(self.name)  # a plan of sizes is a list, which has none
 
     @property
     def is_fixed(self) -> bool:
@@ -51,6 +55,12 @@ class Candidate:
         if self.spot_share:
             parts.append(f"{100 * self.spot_share:.3g} % spot")
         return ", ".join(parts)
+
+    @property
+    def short_name(self) -> str:
+        """What it is for pictures: an autoscaler by its kind alone."""
+        long, short = autoscaler_name(self.autoscaler), self.autoscaler.kind.replace("_", " ")
+        return self.name if self.is_fixed else self.name.replace(long, short)
 
     def named(self, replicas: int) -> str:
         """What it is with so many replicas.
@@ -171,6 +181,9 @@ def autoscaler_name(autoscaler: Autoscaler) -> str:
     """
     if isinstance(autoscaler, FixedReplicas):
         return "fixed"
+    if isinstance(autoscaler, ScheduledReplicas):
+        sizes = ", ".join(f"{size.replicas} at {format_duration(size.at)}" for size in autoscaler.plan)
+        return f"scheduled ({sizes})"
     target = getattr(autoscaler, "target", None)
     kind = autoscaler.kind if target is None else f"{autoscaler.kind} {target:g}"
     return kind if autoscaler.maximum is None else f"{kind}, up to {autoscaler.maximum}"

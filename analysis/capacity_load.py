@@ -2,8 +2,8 @@
 
 M/G/c: Erlang's probability to wait, waits that are exponential with the mean of Allen and Cunneen, services and stages
 of the path as they are drawn; where the traffic varies, the mean over its rates as if each lasted (pointwise
-stationary). Exact for M/M/c at a constant rate. Batches and language models have no such form here: of them only the
-load is known.
+stationary), or at the mean rate where they change faster than a queue does. Exact for M/M/c at a constant rate. Batches
+and language models have no such form here: of them only the load is known.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.queueing import approximate_mgc_wait, mmc_wait_probability
 from scenarios.schema import Scenario
+from scenarios.serving_arrivals import Trace
 from scenarios.serving_pools import ServingPool
 from scenarios.serving_services import LanguageModel, ServiceTime
 from scenarios.units import SECONDS_PER_DAY
@@ -34,6 +35,8 @@ POINTS = 2_000
 """Equally likely times that services are made of."""
 LONGEST = 1e9
 """Seconds; a longer wait has no end."""
+LASTING = 30.0
+"""A rate lasts when its window is this many times as long as a service."""
 RATES = 40
 """Different rates of the traffic, at most."""
 
@@ -55,6 +58,12 @@ class PoolLoad:
     def rate(self) -> float:
         """Mean rate."""
         return float(self.rates.mean())
+
+    @property
+    def says(self) -> str:
+        """What the closed form is, in a line."""
+        rates = "the mean rate" if len(self.rates) == 1 else "its rates, as if each lasted"
+        return f"M/G/c by Erlang C and Allen-Cunneen, Poisson arrivals at {rates}, exponential waits"
 
     @property
     def erlangs(self) -> float:
@@ -143,14 +152,17 @@ def pool_load(scenario: Scenario, pool: ServingPool, seed: int = 0) -> PoolLoad:
         if taken >= REQUESTS:
             break
     sample = np.concatenate(sizes)[:REQUESTS] if sizes else np.ones((1, 1))
-    services = None
+    work, services = seconds_of_work(pool, sample), None
     if isinstance(pool.service, ServiceTime):
         drawn = request_work(pool, sample, cast(np.random.Generator, _Evenly(seed)))
-        services = _spread(drawn, seconds_of_work(pool, sample))
+        services = _spread(drawn, work)
     path = PathTimes(serving.path, world.stream("path"), world.key("path"))
     times = path.of(np.arange(POINTS, dtype=np.int64))
+    rates = counts / (scenario.window * SECONDS_PER_DAY)
+    fleeting = isinstance(serving.arrivals, Trace) or scenario.window * SECONDS_PER_DAY < LASTING * work
+    levels = np.array([rates.mean()]) if fleeting else _levels(rates)
     return PoolLoad(
-        _levels(counts / (scenario.window * SECONDS_PER_DAY)), seconds_of_work(pool, sample), services,
+        levels, work, services,
         np.random.default_rng(seed).permutation(np.resize(times, POINTS)),
     )  # fmt: skip
 

@@ -55,8 +55,8 @@ def trend_of(times: Array, in_system: Array, waiting: Array, period: float = 0.0
     these, those that wait; period: seconds after which the load repeats, 0 without: batches are whole periods where
     there are enough. Growth over the whole run is judged by the increments of the batch means, whose sum a fleet that
     keeps up cannot drive far, with Student's t at 99 %. A stretch of growth is one of at least a twentieth of the run
-    in which the mean increment of those who wait is more than SIGNIFICANT standard errors above 0; when half of its
-    growth is still there at the end, and it is half of the run or more, the run is overloaded as well.
+    in which the mean increment of those who wait is more than SIGNIFICANT standard errors above 0; when more
+    than half of what it grew to is still there at the end, it has not come back, and the run is overloaded as well.
 
     >>> seconds = np.arange(1000.0)
     >>> queue = 0.5 * seconds + np.random.default_rng(1).normal(0.0, 5.0, 1000)
@@ -73,12 +73,11 @@ def trend_of(times: Array, in_system: Array, waiting: Array, period: float = 0.0
         return Trend("overloaded", growth, stretch)
     if stretch is None:
         return Trend("stable", growth, None)
-    begin, end = (round((edge - times[0]) / step) for edge in stretch)
+    begin = round((stretch[0] - float(times[0])) / step)
     peak = float(waiting[begin:].max())
     left = float(waiting[-max(n // STEPS, 1) :].mean()) - float(waiting[begin])
     stays = left > 0.5 * (peak - float(waiting[begin]))
-    verdict: Verdict = "overloaded" if stays and end - begin >= n // 2 else "backlogged"
-    return Trend(verdict, growth, stretch)
+    return Trend("overloaded" if stays else "backlogged", growth, stretch)
 
 
 def _growth(number: Array, step: float, period: float) -> Interval:

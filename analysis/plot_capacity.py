@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from analysis.capacity_tables import curve_table, load_table, tail_table
-from analysis.plot_axes import LOG, duration_axis, look_of, money_axis, plain, round_numbers
+from analysis.plot_axes import LOG, look_of, money_axis, plain, round_numbers
 from analysis.plot_styles import DASHED, DOTTED, INK, PALE, legend_below, new_axes, new_figure
 from scenarios.units import SECONDS_PER_DAY, format_duration
 
@@ -25,8 +25,14 @@ LINE, CHOSEN, LIMIT, WAITING = "#0072B2", "#D55E00", INK, "#CC79A7"
 """Okabe and Ito's palette; each has a marker or a line of its own as well."""
 KINDS = 8
 """Combinations that have a colour and a marker each, at most; beyond that accelerators have."""
-NAME_WIDTH = 28
-FAR = 1e3
+TICKS = 7
+"""Ticks of an axis of latencies, at most."""
+LATENCIES = (
+    *(step * scale for scale in (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1) for step in (1, 2, 5)),
+    *(1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600, 7200, 21_600, 43_200, 86_400),
+)
+"""Seconds at which an axis of latencies may have ticks."""
+FAR = 1e2
 """Latencies above so many limits are drawn there: an overloaded fleet has none."""
 
 
@@ -51,7 +57,7 @@ def plot_fleets(found: CapacityFound, ax: Axes | None = None) -> Axes:
                 cost, value, yerr=bars, ls="", marker=marker, ms=5.5, color=colour, mfc=colour if kept else "white",
                 mec=colour, capsize=2, lw=1.0, zorder=3, gid="fleets",
             )  # fmt: skip
-        handles += ax.plot([], [], ls="", marker=marker, ms=5.5, color=colour, label=fill(name, 40))
+        handles += ax.plot([], [], ls="", marker=marker, ms=5.5, color=colour, label=name)
     edge = [found.fleets[place] for place in found.frontier]
     edge = [fleet for fleet in edge if fleet.mean("quantile_s") <= FAR * promise.limit]
     if len(edge) > 1:
@@ -69,7 +75,7 @@ def plot_fleets(found: CapacityFound, ax: Axes | None = None) -> Axes:
     handles += ax.plot(
         [], [], ls="", marker="o", ms=5.5, mfc="white", mec=INK, label="open: objective not kept"
     )
-    _name(ax, best.name, point)
+    _name(ax, _called(found), point)
     ax.set_yscale("log")
     money_axis(
         ax, [fleet.cost for fleet in found.fleets], "cost", found.scenario.currency, "a month", wide=6.0
@@ -87,7 +93,7 @@ def plot_tail(found: CapacityFound, ax: Axes | None = None) -> Axes:
     ax = ax or new_axes(7.0, 4.6)
     table, promise = tail_table(found), found.promise
     days = table["seconds"].to_numpy() / SECONDS_PER_DAY
-    handles = ax.plot(days, table["share_above"], color=LINE, lw=1.8, label=found.name, gid="tail")
+    handles = ax.plot(days, table["share_above"], color=LINE, lw=1.8, label=_called(found), gid="tail")
     limit = promise.limit / SECONDS_PER_DAY
     handles.append(
         ax.axvline(
@@ -110,7 +116,7 @@ def plot_tail(found: CapacityFound, ax: Axes | None = None) -> Axes:
     ax.yaxis.set_minor_locator(NullLocator())
     _latency_axis(ax.xaxis, "end-to-end latency")
     ax.set_ylabel(f"requests that take longer{LOG}")
-    _title(ax, f"Latency of {found.name}: {found.scenario.title}")
+    _title(ax, f"Latency of {_called(found)}: {found.scenario.title}")
     plain(ax)
     legend_below(ax, handles)
     return ax
@@ -158,7 +164,7 @@ def plot_load(found: CapacityFound) -> Figure:
     several = f", {len(parts)} design days one after the other" if len(parts) > 1 else ""
     lower.set_xlabel(f"time ({unit}{several})")
     upper.xaxis.label.set_fontsize(9)
-    _title(upper, f"Load of {found.name}: {found.scenario.title}")
+    _title(upper, f"Load of {_called(found)}: {found.scenario.title}")
     return fig
 
 
@@ -204,12 +210,17 @@ def plot_curve(found: CapacityFound, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def _called(found: CapacityFound) -> str:
+    """The chosen fleet, or the nearest, in few words."""
+    return f"{found.nearest.replicas} x {found.nearest.candidate.short_name}"
+
+
 def _groups(found: CapacityFound) -> dict[str, list[Evaluated]]:
     """Fleets by combination, or by accelerator where there are too many combinations to be told apart."""
-    names = {fleet.candidate.name for fleet in found.fleets}
+    names = {fleet.candidate.short_name for fleet in found.fleets}
     groups: dict[str, list[Evaluated]] = {}
     for fleet in found.fleets:
-        name = fleet.candidate.name if len(names) <= KINDS else fleet.candidate.accelerator.label
+        name = fleet.candidate.short_name if len(names) <= KINDS else fleet.candidate.accelerator.label
         groups.setdefault(name, []).append(fleet)
     return groups
 
@@ -235,12 +246,16 @@ def _bars(fleets: list[Evaluated], limit: float) -> tuple[list[float], Any]:
 
 def _latency_axis(axis: Axis, label: str) -> None:
     """Round latencies on a log axis of days, from microseconds to days; call it when all is drawn."""
-    low, high = (float(bound) for bound in axis.get_view_interval())
-    if high * SECONDS_PER_DAY > 60.0 and high > 30.0 * low:
-        duration_axis(axis, label)
-        return
-    ticks = round_numbers(low * SECONDS_PER_DAY, high * SECONDS_PER_DAY) / SECONDS_PER_DAY
-    axis.set_major_locator(FixedLocator(ticks.tolist()))
+    low, high = (float(bound) * SECONDS_PER_DAY for bound in axis.get_view_interval())
+    ticks = [tick for tick in LATENCIES if low <= tick <= high]
+    if len(ticks) < 3:
+        ticks = round_numbers(low, high).tolist()
+    apart = math.log(high / low) / TICKS
+    kept: list[float] = []
+    for tick in ticks:
+        if not kept or math.log(tick / kept[-1]) >= apart:
+            kept.append(tick)
+    axis.set_major_locator(FixedLocator([tick / SECONDS_PER_DAY for tick in kept]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda days, _: format_duration(days)))
     axis.set_label_text(label + LOG)
@@ -249,6 +264,7 @@ def _latency_axis(axis: Axis, label: str) -> None:
 def _room(ax: Axes) -> None:
     """A little room above and below on a log axis, and at least a factor of two in all."""
     low, high = (float(bound) for bound in ax.get_ylim())
+    ax.set_ylim(low / (high / low) ** 0.04, high)
     if high < 2.0 * low:
         middle = math.sqrt(low * high)
         ax.set_ylim(middle / 1.5, middle * 1.5)
@@ -256,8 +272,8 @@ def _room(ax: Axes) -> None:
 
 def _name(ax: Axes, text: str, point: tuple[float, float]) -> None:
     ax.annotate(
-        fill(text, NAME_WIDTH), point, xytext=(10, -14), textcoords="offset points", fontsize=8, color=CHOSEN,
-        parse_math=False, zorder=6, va="top",
+        text, point, xytext=(11, 7), textcoords="offset points", fontsize=8, color=CHOSEN, parse_math=False, zorder=6,
+        bbox={"boxstyle": "square,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
     )  # fmt: skip
 
 

@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 LISTED = 40
 """Fleets that the text lists; files have them all."""
-CLOSED_FORM = (
-    "closed form: M/G/c by Erlang C and Allen-Cunneen, exponential waits, mean over the rates of the traffic"
-)
 
 
 def verdict(found: CapacityFound) -> str:
@@ -218,7 +215,7 @@ def _utilisation(found: CapacityFound) -> list[str]:
     median, peak = best.mean("utilisation_p50"), best.mean("utilisation_peak")
     lines = [
         f"Utilisation {percent(median)} at P50, {percent(peak)} in the busiest interval, headroom "
-        f"{percent(1.0 - peak)}: {target_verdict(median)}"
+        f"{percent(max(1.0 - peak, 0.0))}: {target_verdict(median)}"
     ]
     pool = sized_pool(best.candidate.apply(found.searched, best.replicas))
     if isinstance(pool.service, LanguageModel):
@@ -300,7 +297,9 @@ def _curve(found: CapacityFound) -> str:
         for row in records(curve_table(found).replace({math.inf: 1e99}))
     }
     known = not any(math.isnan(value) for value in curve.closed)
-    says = CLOSED_FORM if known else "batches and language models have no closed form here"
+    says = (
+        f"closed form: {found.load.says}" if known else "batches and language models have no closed form here"
+    )
     closed = f"; {_bend(curve.closed_knee)} by the closed form" if known else ""
     return (
         f"Replicas without an autoscaler ({says})\n{aligned(rows, 'replicas')}\n"
@@ -355,7 +354,7 @@ def capacity_document(found: CapacityFound) -> dict[str, Any]:
         "utilisation": {
             "p50": number(median),
             "peak": number(peak),
-            "headroom": number(1.0 - peak),
+            "headroom": number(max(1.0 - peak, 0.0)),
             "verdict": target_verdict(median),
             "pattern": None if pattern is None else pattern[0],
             "remedy": None if pattern is None else pattern[1],
@@ -371,7 +370,7 @@ def capacity_document(found: CapacityFound) -> dict[str, Any]:
             "points": records(curve_table(found)),
             "knee": number(found.curve.knee),
             "closed_form_knee": number(found.curve.closed_knee),
-            "closed_form": CLOSED_FORM,
+            "closed_form": None if found.load.services is None else found.load.says,
         },
         "sustainable": None if found.sustainable is None else found.sustainable.to_dict(),
         "verdict": verdict(found),

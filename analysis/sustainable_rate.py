@@ -210,7 +210,8 @@ def stretch_of(scenario: Scenario, requests: int, bound: float) -> tuple[float, 
     """The stretch that is simulated, in days: its begin, its length, and the period of the load, 0 without one.
 
     The whole of a trace; the busiest days of traffic with a profile, or its busiest hours where a day has too many
-    requests at the rate `bound` (per second); of steady traffic as long as it takes for `requests` at that rate.
+    requests at the rate `bound` (per second) and no autoscaler goes by the time of day; of steady traffic as long as it
+    takes for `requests` at that rate.
     """
     traffic, horizon = scenario.traffic, scenario.horizon
     serving = serving_of(scenario)
@@ -220,12 +221,12 @@ def stretch_of(scenario: Scenario, requests: int, bound: float) -> tuple[float, 
     planned = any(isinstance(pool.autoscaler, plans) for pool in serving.pools)
     varies = traffic.daily_profile or traffic.weekly_profile or traffic.recorded is not None or planned
     most = MOST / (bound * SECONDS_PER_DAY)
-    if varies and horizon >= 2.0 and most >= 0.5:
+    if varies and horizon >= 2.0 and (most >= 0.5 or planned):
         loads = daily_loads(scenario)[: int(horizon)]
         days = min(DAYS, len(loads), max(int(most), 1))
         sums = np.convolve(loads, np.ones(days), "valid")
         return float(np.argmax(sums)), float(days), 1.0
-    if varies and min(horizon, 1.0) <= 2.0 * most:
+    if varies and (min(horizon, 1.0) <= 2.0 * most or planned):
         return 0.0, min(horizon, 1.0), 0.0
     length = min(most if varies else requests / bound / SECONDS_PER_DAY, horizon)
     counts = expected_requests(scenario)

@@ -186,6 +186,8 @@ def test_a_plan_of_sizes_is_raised_to_the_minimum() -> None:
     autoscaler = sized_pool(as_is(scenario).apply(scenario, 4)).autoscaler
     assert isinstance(autoscaler, ScheduledReplicas)
     assert [size.replicas for size in autoscaler.plan] == [4, 7]
+    assert as_is(scenario).name == "a100_80gb, scheduled (2 at 0 d, 7 at 8 h)"
+    assert len({as_is(scenario), as_is(scenario)}) == 1
 
 
 def test_combinations_that_do_not_fit_are_left_out_with_the_reason() -> None:
@@ -301,7 +303,7 @@ def test_the_pattern_of_a_model_is_named_with_its_remedy() -> None:
     use = result.to_dict()["utilisation"]
     assert use["pattern"] in ("compute-bound", "memory-bound", "I/O-bound", "batch-starved")
     assert use["remedy"] in str(result)
-    assert use["headroom"] == pytest.approx(1.0 - use["peak"])
+    assert use["headroom"] == pytest.approx(max(1.0 - use["peak"], 0.0))
 
 
 def test_files_and_pictures_are_written(found: CapacityFound, tmp_path: Path) -> None:

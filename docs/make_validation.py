@@ -1,18 +1,21 @@
 """Write docs/validation.md: where the simulator agrees with what is known, and where it does not.
 
 Run `python docs/make_validation.py` from anywhere; the page is the same every time. Every number on it is
-computed here, none is copied.
+computed here, none is copied. With names of sections (`queues recorded_requests`) it writes these anew and keeps the
+others as they are.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import betaincinv, chdtrc, chdtri, fdtri
 
@@ -21,6 +24,18 @@ from analysis import economics
 from analysis.backtest import backtest
 from analysis.comparison import Comparison, compare
 from analysis.published_directions import TIMING, directions, latency_effect, timing_gain
+from analysis.queue_errors import (
+    LOADS,
+    RARE,
+    REQUESTS,
+    SCV,
+    SERVERS,
+    Compared,
+    batch_errors,
+    loss_errors,
+    replay_figures,
+    wait_errors,
+)
 from analysis.statistics import Interval, mean_interval
 from analysis.tuning import best_interval
 from scenarios.loader import validate_mapping
@@ -40,7 +55,12 @@ PRICE_WORLDS = 12
 
 def page() -> str:
     """The whole page."""
-    sections = (
+    return "\n\n".join(section() for section in sections()) + "\n"
+
+
+def sections() -> tuple[Callable[[], str], ...]:
+    """What the page is made of, in order."""
+    return (
         head,
         published,
         when_the_direction_turns,
@@ -52,8 +72,22 @@ def page() -> str:
         psi_noise,
         common_random_numbers,
         electricity,
+        queues,
+        recorded_requests,
     )
-    return "\n\n".join(section() for section in sections) + "\n"
+
+
+def renewed(old: str, names: Sequence[str]) -> str:
+    """The page with sections of these names written anew; each begins with a heading and ends before the next one."""
+    known = {section.__name__: section for section in sections()}
+    for name in names:
+        written = known[name]() + "\n"
+        heading = written.split("\n", 1)[0]
+        level = heading.split(" ", 1)[0] + " "
+        before, found, after = old.partition(f"\n{heading}\n")
+        _, following, rest = after.partition(f"\n{level}") if found else ("", "", "")
+        old = f"{before.rstrip()}\n\n{written}" + (f"\n{level}{rest}" if following else "")
+    return old
 
 
 def head() -> str:
@@ -567,6 +601,136 @@ def electricity() -> str:
     )
 
 
+# ---------------------------------------------------------------- queues
+
+RUNS = 20
+FEWER = 0.1
+"""Share of the requests that is enough for losses and batches, which vary less."""
+QUEUES = {
+    "M/M/c, Erlang C": [("exponential", servers) for servers in SERVERS],
+    "One server, Pollaczek and Khinchine": [("constant", 1), ("lognormal", 1)],
+}
+TRACE = Path(__file__).parents[2] / "shared" / "data" / "llm_conversation_trace.csv.gz"
+"""The trace does not ship; see scenarios/data/README.md."""
+
+
+def queues() -> str:
+    """Errors by load of waits, losses and batches."""
+    waits = {
+        name: [row for law, servers in kinds for row in wait_errors(law, servers, replications=RUNS)]
+        for name, kinds in QUEUES.items()
+    }
+    refused = [row for servers in SERVERS for row in loss_errors(servers, replications=RUNS, scale=FEWER)]
+    batched = batch_errors(replications=RUNS, scale=FEWER)
+    every = [*(row for rows in waits.values() for row in rows), *refused, *batched]
+    judged = [row for row in every if not row.too_rare]
+    apart = [row for row in judged if not row.agrees]
+    rare = [f"{row.case.name} at {row.case.load:g} ({row.expected:.2g})" for row in every if row.too_rare]
+    named = ", ".join(f"{row.case.name} at {row.case.load:g} ({row.figure})" for row in apart)
+    widest = max(row.uncertainty for row in judged if row.figure == "mean wait" and row.case.load < LOADS[-1])
+    return text(
+        "## 7. Queues: error by load",
+        f"""The request plane of a fleet against closed forms (`analysis.queueing`): the same blocks of requests,
+        drawing of services and pools as in `sim.run_fleet`, with Poisson arrivals and services of 1 s on average.
+        {RUNS} replications of {", ".join(f"{REQUESTS[load] / 1e6:g}" for load in LOADS)} million requests at loads of
+        {", ".join(f"{load:g}" for load in LOADS)}, after a warm-up of 20 relaxation times, at least 10,000 requests;
+        {sum(row.requests for row in every if row.figure != "mean batch") / 1e9:.2f} thousand million in all, random
+        numbers of their own for each row. The error is relative; ± is the half-width of its 95 % interval.""",
+        "### Mean waits",
+        f"""Seconds. `lognormal` services have a squared coefficient of variation of {SCV:g}. The last column is the
+        share of the requests that wait longer than the P99 of the closed form, where that is not 0.""",
+        *(table(WAITS, [wait_row(row) for row in rows]) for rows in waits.values()),
+        "### Losses",
+        "Exponential services and no place to wait, against Erlang B; a tenth of the requests.",
+        table(
+            ["queue", "load", "Erlang B", "measured", "error", "agrees"], [error_row(row) for row in refused]
+        ),
+        "### Batches",
+        """One server that takes up to eight requests together, a batch of b in 5 + b ms, by share of what it can do in
+        full batches, against the Markov chain of `analysis.queueing.batch_service`; latency in seconds, a tenth of
+        the requests.""",
+        table(
+            ["figure", "load", "chain", "measured", "error", "agrees"],
+            [[row.figure, *error_row(row)[1:]] for row in batched],
+        ),
+        f"""{len(apart)} of {len(judged)} intervals do not hold the closed form, where {len(judged) / 20:.1f} would miss
+        it by chance: {named or "none"}. Up to a load of {LOADS[-2]:g} the widest interval of a wait is ±{widest:.1%};
+        at {LOADS[-1]:g} waits are so alike from one request to the next that the same number of requests tells
+        less.""",
+        f"""Not judged, as an interval over replications means nothing where next to all of them have no such request:
+        fewer than {RARE:g} requests are expected to wait or to be refused in {", ".join(rare) or "none"}. The
+        simulation neither confirms nor contradicts the closed form there.""",
+        "Reproduce: `python docs/make_validation.py queues`, or `analysis.queue_errors.wait_errors('exponential', 8)`.",
+    )
+
+
+WAITS = ["queue", "load", "closed form", "measured", "error", "agrees", "beyond P99"]
+
+
+def error_row(row: Compared) -> list[str]:
+    """Cells of a figure against its closed form."""
+    return [
+        row.case.name,
+        f"{row.case.load:g}",
+        number(row.theory),
+        number(row.measured.mean),
+        f"{row.error:+.2%} ± {row.uncertainty:.2%}",
+        "too rare" if row.too_rare else "yes" if row.agrees else "**no**",
+    ]
+
+
+def wait_row(row: Compared) -> list[str]:
+    """Cells of a mean wait."""
+    tail = "" if row.tail is None else f"{row.tail.mean:.2%} ± {row.tail.half_width:.2%}"
+    return [*error_row(row), tail]
+
+
+def recorded_requests() -> str:
+    """The recorded trace against its reference replay; what the page has where the trace is not at hand."""
+    if not TRACE.exists():
+        _, found, after = PAGE.read_text(encoding="utf-8").partition("## 8. Recorded requests")
+        if not found:
+            raise FileNotFoundError(f"{TRACE}: section 8 needs it")
+        return (found + after).split("\n## ")[0].strip()
+    reference = pd.read_csv(TRACE.with_name("llm_conversation_reference.txt"), skiprows=3)
+    rows, off = [], 0.0
+    for known in reference.to_dict("records"):
+        scenario = scenarios.load(
+            "llm_conversation",
+            overlay={"serving": {"pools": {"main": {"replicas": int(known["servers"])}}}},
+            horizon="1h",
+            serving__arrivals={"kind": "trace", "path": str(TRACE)},
+            serving__sizes={},
+        )
+        found = replay_figures(scenario)
+        apart = max(abs(value - known[name]) for name, value in found.items())
+        off = max(off, apart)
+        rows.append(
+            [f"{known['servers']:.0f}", *(f"{value:.6f}" for value in found.values()), f"{apart:.0e}"]
+        )
+    return text(
+        "## 8. Recorded requests",
+        """The hour of conversations of `llm_conversation`, request by request, first come, first served: service
+        0.05 s, 0.2 ms per token of context and 15 ms per token written. Against the reference replay that comes with
+        the trace, which has six digits; the last column is the largest difference to it in the row.""",
+        table(
+            [
+                "servers",
+                "utilisation",
+                "mean wait, s",
+                "P50, s",
+                "P99, s",
+                "P99 of the wait, s",
+                "longest wait, s",
+                "furthest off",
+            ],
+            rows,
+        ),
+        f"The largest difference of all is {off:.0e}.",
+        "Reproduce: `python docs/make_validation.py recorded_requests`; the trace is read from `../shared/data`.",
+    )
+
+
 # ---------------------------------------------------------------- text
 
 
@@ -609,4 +773,5 @@ def gain_cell(found: Interval) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    asked = sys.argv[1:]
+    PAGE.write_text(renewed(PAGE.read_text("utf-8"), asked) if asked else page(), encoding="utf-8")

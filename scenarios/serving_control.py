@@ -64,11 +64,14 @@ class TargetUtilisation(_Autoscaler):
 
 
 class QueueLength(_Autoscaler):
-    """As many replicas as bring the waiting requests per replica to the target."""
+    """As many replicas as bring the requests that wait or are served, per replica, to the target.
+
+    Replicas that serve one request at a time are never busy enough for a target above 1: it asks for fewer than needed.
+    """
 
     kind: Literal["queue_length"]
     target: Annotated[Real, Field(gt=0)] = Field(
-        default=4.0, description="requests that wait or are served, per replica"
+        default=0.7, description="requests that wait or are served, per replica"
     )
     tolerance: Fraction = Field(default=0.1, description="relative difference that is left alone")
 

@@ -88,6 +88,7 @@ class FleetResult:
         weight = (load["weight"] * load["days"]).to_numpy()
         ready, busy = load["ready"].to_numpy(), load["busy"].to_numpy()
         share = np.divide(busy, ready, out=np.full(len(busy), math.nan), where=ready > 0)
+        share = np.minimum(share, 1.0)  # replicas that leave are still busy, and take no more requests
         known = np.isfinite(share)
         worked, was_up = self._seconds()
         serving = float(self.costs["serving"])

@@ -24,12 +24,12 @@ PERIODS = 4
 """Whole periods that a run must have to be judged from period to period."""
 LEVEL = 0.99
 """Confidence of the interval of the growth."""
-STEPS = 400
+STEPS = 1000
 """Moments at which stretches of growth begin and end."""
-STRETCH = 20
+STRETCH = 8
 """Steps of a stretch, at least."""
 SIGNIFICANT = 5.0
-"""Mean growth of a stretch in standard errors; of tens of thousands of stretches the steepest is looked at."""
+"""Mean growth of a stretch in standard errors; of half a million stretches the steepest is looked at."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,9 @@ def trend_of(times: Array, in_system: Array, waiting: Array, period: float = 0.0
     times: seconds, evenly spaced, (n,), n >= 2 * PARTS; in_system: requests that wait or are served then; waiting: of
     these, those that wait; period: seconds after which the load repeats, 0 without: batches are whole periods where
     there are enough. Growth over the whole run is judged by the increments of the batch means, whose sum a fleet that
-    keeps up cannot drive far, with Student's t at 99 %. A stretch of growth is one of at least a twentieth of the run
-    in which the mean increment of those who wait is more than SIGNIFICANT standard errors above 0; when more
+    keeps up cannot drive far, with Student's t at 99 %. A stretch of growth is one of at least STRETCH steps of
+    the run in which the mean increment of those who wait is more than SIGNIFICANT standard errors above 0, by the
+    increments of the stretch and by those of the whole run: growth that is steady, and large for this queue; when more
     than half of what it grew to is still there at the end, it has not come back, and the run is overloaded as well.
 
     >>> seconds = np.arange(1000.0)
@@ -104,11 +105,13 @@ def _steepest(waiting: Array, step: float, start: float) -> tuple[float, float] 
     squares = np.concatenate(([0.0], np.cumsum(increments**2)))
     count = np.arange(len(level))[None, :] - np.arange(len(level))[:, None]
     rise = sums[None, :] - sums[:, None]
+    usual = max(float(increments.std()), 1e-6)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = rise / count
         variance = ((squares[None, :] - squares[:, None]) - count * mean**2) / (count - 1)
         error = np.sqrt(np.maximum(variance, 1e-12) / count)
-        score = np.where((count >= STRETCH) & (rise > 1.0), mean / error, -math.inf)
+        score = np.minimum(mean / error, rise / (usual * np.sqrt(np.maximum(count, 1))))
+        score = np.where((count >= STRETCH) & (rise > 1.0), score, -math.inf)
     begin, end = np.unravel_index(int(np.argmax(score)), score.shape)
     if score[begin, end] <= SIGNIFICANT:
         return None

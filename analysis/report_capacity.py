@@ -300,11 +300,11 @@ def _curve(found: CapacityFound) -> str:
     says = (
         f"closed form: {found.load.says}" if known else "batches and language models have no closed form here"
     )
-    closed = f"; {_bend(curve.closed_knee)} by the closed form" if known else ""
+    closed = f", closed form {_bend(curve.closed_knee)}" if known else ""
     return (
         f"Replicas without an autoscaler ({says})\n{aligned(rows, 'replicas')}\n"
         "Knee, where one more saves less than 5 % of the latency without a queue: "
-        f"{_bend(curve.knee)} simulated{closed}."
+        f"simulated {_bend(curve.knee)}{closed}."
     )
 
 

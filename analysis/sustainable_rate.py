@@ -22,8 +22,9 @@ from analysis.traffic_scaling import scaled
 from scenarios.schema import Scenario
 from scenarios.serving import Objective
 from scenarios.serving_arrivals import Trace
-from scenarios.serving_control import Predictive, ScheduledReplicas
+from scenarios.serving_control import FixedReplicas, Predictive, ScheduledReplicas
 from scenarios.units import SECONDS_PER_DAY
+from sim.durations import mean
 from sim.fleet import play
 from sim.fleet_days import daily_loads
 from sim.ledger import Ledger
@@ -33,9 +34,11 @@ from sim.world import World
 REQUESTS = 400_000
 """Requests of a run at the rate that the closed form gives, where the traffic is steady."""
 MOST = 6_000_000
-"""Requests of a run of traffic with a profile at that rate: beyond it fewer days, then the busiest hours are taken."""
+"""Requests of a run of traffic that varies: beyond it fewer days, and beyond twice that its busiest hours are taken."""
+REACTIONS = 50.0
+"""Reactions of an autoscaler that a run is long enough for."""
 DAYS = 4
-"""Days of a run of traffic with a daily profile, at most."""
+"""Days of a run of traffic that varies, at most."""
 MOMENTS = 1_000
 """Moments of a run at which the requests are counted."""
 TOLERANCE = 0.005
@@ -180,7 +183,7 @@ def sustainable_rate(
 
     for factor in (1.0, *factors):
         verdict(factor)
-    first = bound / rate
+    first = bound / max(_mean_rate(carried, *part) for part in _parts(begin, days, carried.window))
     _boundary(lambda f: verdict(f) != "overloaded", first, known)
     _boundary(lambda f: verdict(f) == "stable", first, known)
     return SustainableRate(rate, begin, days, bound, tuple(known[f] for f in sorted(known)))
@@ -209,32 +212,44 @@ def run_trend(
 def stretch_of(scenario: Scenario, requests: int, bound: float) -> tuple[float, float, float]:
     """The stretch that is simulated, in days: its begin, its length, and the period of the load, 0 without one.
 
-    The whole of a trace; the busiest days of traffic with a profile, or its busiest hours where a day has too many
-    requests at the rate `bound` (per second) and no autoscaler goes by the time of day; of steady traffic as long as it
-    takes for `requests` at that rate.
+    The whole of a trace; the busiest days of traffic that varies, or its busiest hours where a day has too many
+    requests when its peak is `bound` (per second) and no autoscaler goes by the time of day; of steady traffic as long
+    as it takes for `requests` at that rate, and for REACTIONS of an autoscaler.
     """
     traffic, horizon = scenario.traffic, scenario.horizon
     serving = serving_of(scenario)
     if isinstance(serving.arrivals, Trace):
         return 0.0, horizon, 0.0
-    plans = (ScheduledReplicas, Predictive)
-    planned = any(isinstance(pool.autoscaler, plans) for pool in serving.pools)
-    varies = traffic.daily_profile or traffic.weekly_profile or traffic.recorded is not None or planned
-    most = MOST / (bound * SECONDS_PER_DAY)
-    if varies and horizon >= 2.0 and (most >= 0.5 or planned):
+    planned, reaction = _control(scenario)
+    varies = any(
+        (traffic.daily_profile, traffic.weekly_profile, traffic.recorded, traffic.bursts, traffic.campaigns)
+    )
+    counts = expected_requests(scenario)
+    most = MOST / (bound * SECONDS_PER_DAY) * float(counts.max() / counts.mean())
+    if (varies or planned) and horizon >= 2.0 and (most >= 0.5 or planned):
         loads = daily_loads(scenario)[: int(horizon)]
         days = min(DAYS, len(loads), max(int(most), 1))
         sums = np.convolve(loads, np.ones(days), "valid")
         return float(np.argmax(sums)), float(days), 1.0
-    if varies and (min(horizon, 1.0) <= 2.0 * most or planned):
+    if (varies and min(horizon, 1.0) <= 2.0 * most) or planned:
         return 0.0, min(horizon, 1.0), 0.0
-    length = min(most if varies else requests / bound / SECONDS_PER_DAY, horizon)
-    counts = expected_requests(scenario)
+    length = most if varies else requests / bound / SECONDS_PER_DAY
+    length = min(max(length, REACTIONS * reaction), horizon)
     windows = max(min(math.ceil(length / scenario.window - 1e-9), len(counts)), 1)
     sums = np.convolve(counts, np.ones(windows), "valid")
     # Of equally busy stretches the first: sums differ in their last digits.
     begin = int(np.flatnonzero(sums >= sums.max() * (1.0 - 1e-9))[0]) * scenario.window
     return min(begin, horizon - length), length, 0.0
+
+
+def _control(scenario: Scenario) -> tuple[bool, float]:
+    """Whether an autoscaler goes by the time of day, and the longest time in days that one takes to react."""
+    autoscalers = [pool.autoscaler for pool in serving_of(scenario).pools]
+    planned = any(isinstance(one, ScheduledReplicas | Predictive) for one in autoscalers)
+    reactions = [
+        one.interval + mean(one.cold_start) for one in autoscalers if not isinstance(one, FixedReplicas)
+    ]
+    return planned, max(reactions, default=0.0)
 
 
 def _mean_rate(scenario: Scenario, begin: float, days: float) -> float:
@@ -243,6 +258,12 @@ def _mean_rate(scenario: Scenario, begin: float, days: float) -> float:
     total = np.concatenate(([0.0], np.cumsum(counts)))
     first, last = np.interp((begin, begin + days), edges, total)
     return float(last - first) / (days * SECONDS_PER_DAY)
+
+
+def _parts(begin: float, days: float, window: float) -> list[tuple[float, float]]:
+    """Begin and length of the parts of a stretch that are as long as a window, or the whole of a shorter one."""
+    count = max(int(days / window + 1e-9), 1)
+    return [(begin + place * days / count, days / count) for place in range(count)]
 
 
 def _boundary(holds: Callable[[float], bool], first: float, known: dict[float, Tried]) -> None:

@@ -14,6 +14,7 @@ import typer
 from analysis.command_line import (
     Json,
     Out,
+    Overlays,
     Replication,
     Require,
     Scenario,
@@ -79,13 +80,14 @@ def sensitivity(
         ),
     ] = None,
     workers: Workers = None,
+    overlays: Overlays = None,
     overrides: Set = None,
     seed: Seed = 0,
     out: Out = None,
     json: Json = False,
 ) -> None:
     """Which assumption drives the answer: tornado, flip points, indices, scenario discovery, worth of knowing."""
-    found = load(scenario, overrides)
+    found = load(scenario, overrides, overlays)
     with user_errors():
         prepare(out)
         from analysis.inputs import default_inputs, parse_input
@@ -149,13 +151,14 @@ def optimise(
     reps: Annotated[int, typer.Option(help="replications of a setting; promising ones get more", min=2)] = 5,
     final_reps: Annotated[int, typer.Option(help="replications of the report, on fresh worlds", min=2)] = 30,
     workers: Workers = None,
+    overlays: Overlays = None,
     overrides: Set = None,
     seed: Seed = 0,
     out: Out = None,
     json: Json = False,
 ) -> None:
     """Find the best setting of a policy and a scenario, or the largest load that a requirement allows."""
-    found = load(scenario, overrides)
+    found = load(scenario, overrides, overlays)
     with user_errors():
         prepare(out)
         from analysis.requirements import parse_requirement
@@ -257,13 +260,14 @@ def replay(
         str | None, typer.Option(metavar="TIME", help="time from the start, e.g. 40d")
     ] = None,
     replication: Replication = 0,
+    overlays: Overlays = None,
     overrides: Set = None,
     seed: Seed = 0,
     out: Out = None,
     json: Json = False,
 ) -> None:
     """Replay one history with one decision changed: what would it have cost? Without a change, list the decisions."""
-    found = load(scenario, overrides)
+    found = load(scenario, overrides, overlays)
     with user_errors():
         prepare(out)
         from analysis.counterfactual import counterfactual, history

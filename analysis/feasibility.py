@@ -13,7 +13,8 @@ from scenarios.schema import Scenario
 from scenarios.units import format_duration
 from scenarios.world import ExponentialDecay, RecordedQuality
 from sim.durations import quantile
-from sim.policies import Budget, Continuous, Cooldown, Hybrid, Policy, Scheduled, Triggered, Votes
+from sim.oracle import unknown_to_the_plan
+from sim.policies import Budget, Continuous, Cooldown, Hybrid, Oracle, Policy, Scheduled, Triggered, Votes
 from sim.retraining import expected_duration
 from sim.traffic import expected_requests
 
@@ -35,7 +36,19 @@ def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: i
         found.append(f"{replications} replications give wide intervals; 30 or --precision 0.05 are usual")
     for policy in policies:
         found += _policy(scenario, policy)
+    if any(isinstance(policy, Oracle) for policy in policies):
+        found += _oracle(scenario)
     return found
+
+
+def _oracle(scenario: Scenario) -> list[str]:
+    """What the oracle does not know."""
+    unknown = unknown_to_the_plan(scenario)
+    if not unknown:
+        return []
+    return [
+        f"the oracle plans without {' and '.join(unknown)}: here it is a guide and no bound, and regret can be below 0"
+    ]
 
 
 def _horizon(scenario: Scenario) -> list[str]:

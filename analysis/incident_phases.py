@@ -62,7 +62,8 @@ def phases_of(incident: Incident) -> list[Phase]:
     What mitigates itself before anybody takes it up waits for nobody.
     """
     over = last_moment(incident)
-    known, taken, eased = incident.detected, incident.acknowledged, incident.mitigated
+    known, taken = incident.detected, incident.acknowledged
+    eased = incident.mitigated if incident.eased is None else incident.eased
     steps: list[tuple[str, float | None]] = [(SILENT, known)]
     if known is not None:
         by_itself = eased is not None and (taken is None or eased < taken)
@@ -98,5 +99,5 @@ def discovery(incident: Incident) -> str:
     if incident.detected is None:
         return "never detected"
     found = f"detected by {incident.by}" if incident.by else "detected"
-    taken = incident.acknowledged is not None or incident.mitigated is not None
+    taken = any(moment is not None for moment in (incident.acknowledged, incident.mitigated, incident.eased))
     return found if taken else f"{found}, nobody took it up"

@@ -100,7 +100,7 @@ def _summary(result: Result) -> str:
     silent = (table["detected_days"].fillna(table["end_days"]) - onset).sum()
     rows = {
         "MTTD": (_mean(table["detected_days"] - onset), "mean time from onset to detection"),
-        "MTTA": (_mean(table["acknowledged_days"] - table["paged_days"]), "from page to acknowledgement"),
+        "MTTA": (_mean(pd.Series(result.waits, dtype=float)), "from page to acknowledgement"),
         "MTTR": (_mean(table["resolved_days"] - onset), "from onset to resolution"),
         "silent": (
             _hours(HOURS_PER_DAY * float(silent)),

@@ -72,7 +72,8 @@ def variants_text(found: VariantComparison) -> str:
         f"{found.scenario.title}: {format_duration(found.scenario.horizon)}, {found.replications} replications\n\n"
         f"{aligned(shown, 'variant')}\n{key}\n\n"
         f"Paired difference of cost to {found.baseline} (below 0: cheaper)\n\n{aligned(gaps, 'variant')}\n"
-        f"saves, spends: in the categories of cost in which it is cheaper, and in those in which it is dearer\n\n"
+        "saves, spends: in the categories of cost in which it is cheaper, and in those in which it is dearer; "
+        "people on duty, drills and monitors cost what their prices say, nothing without one\n\n"
         f"{verdict(found)}"
     )
 

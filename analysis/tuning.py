@@ -19,6 +19,8 @@ from sim.policies import Policy, Scheduled
 from sim.retraining import expected_duration
 
 TUNING_REPLICATIONS = 2
+REPLICATIONS_WITH_FAILURES = 4
+"""Failures are rare, and make worlds differ more."""
 HOPELESS = 3.0
 """A schedule that costs this many times the best one is not tried at half its interval: what retraining itself brings
 about (its price, and failures that follow it) is then twice the best cost at least, and doubles with each halving."""
@@ -44,10 +46,12 @@ def best_interval(
 
     Tries the horizon, its half, its quarter and so on, until the price of the retrainings alone passes the best cost
     so far or a schedule is hopeless, then closes in on the best one to 4 % (whole periods for recorded quality, all of
-    them). Monitors are left out: they change nothing about a schedule. workers: processes, as in `compare`; the result
-    is the same.
+    them). Monitors are left out where nobody repairs what they find: there they change nothing about a schedule.
+    workers: processes, as in `compare`; the result is the same.
     """
-    bare = scenario.model_copy(update={"monitors": [], "triggers": []})
+    repaired = bool(scenario.failures) and scenario.response is not None
+    bare = scenario.model_copy(update={"triggers": []} if repaired else {"monitors": [], "triggers": []})
+    replications = max(replications, REPLICATIONS_WITH_FAILURES) if repaired else replications
     found: dict[float, float] = {}
 
     def explore(intervals: Iterable[float]) -> float:

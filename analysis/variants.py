@@ -78,8 +78,8 @@ class VariantComparison(Comparison):
     def table(self) -> pd.DataFrame:
         """One row a variant: annual cost with half-width, accuracy, retrainings, and what tells operations apart.
 
-        mttd, mtta, mttr: from the onset of an incident to its detection, from its page to somebody at work on it, from
-        its onset to its end by a repair; decay_mttr: from a material loss of accuracy by decay to the next model. All
+        mttd, mtta, mttr: from the onset of an incident to its detection, from its page to a person at the
+        keyboard (NaN without a rotation), from its onset to its end by a repair; decay_mttr: from a material loss of accuracy by decay to the next model. All
         over all incidents of all replications that got so far, in hours; NaN where none did. Counts a year.
         """
         rows = {}
@@ -239,9 +239,7 @@ def _variant_row(name: str, result: Result) -> dict[str, Any]:
     known = result.raw_incidents
     hours = {
         "detection": [i.detected - i.onset.time for i in known if i.detected is not None],
-        "acknowledgement": [
-            i.acknowledged - i.paged for i in known if i.acknowledged is not None and i.paged is not None
-        ],
+        "acknowledgement": result.waits,
         "repair": [i.resolved - i.onset.time for i in known if i.resolved is not None],
         "recovery": recoveries(result),
     }

@@ -125,6 +125,11 @@ class Failure(Component):
         return self.drop_in_service > 0.0 or self.taints * self.accuracy_drop > 0.0 or self.leaks > 0.0
 
     @property
+    def can_spoil(self) -> bool:
+        """Whether it can make trainings worse than they seem, or are meant to be."""
+        return self.taints * self.accuracy_drop > 0.0 or self.leaks > 0.0
+
+    @property
     def ends_with_version(self) -> bool:
         """Whether it ends when the version that went live with it is replaced."""
         if self.with_version is not None:
@@ -140,6 +145,12 @@ class Failure(Component):
     def _consistent(self) -> Self:
         if not self.name:
             raise ValueError("name is missing: expected a name, or a kind of the catalogue")
+        if self.name in ACTIONS:
+            raise ValueError(
+                f"name: {self.name} is that of an action, which triggers name; expected another one"
+            )
+        if self.trigger is not None and self.trigger.on == self.name:
+            raise ValueError("trigger.on: is the failure itself, whose repair would have to come before it")
         if sum(getattr(self, name) is not None for name in BEGINNINGS) != 1:
             raise ValueError("give exactly one of rate and onsets, or a trigger")
         of_a_version = self.trigger is not None and self.trigger.on in OF_A_VERSION

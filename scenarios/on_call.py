@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from scenarios.base import Component
 from scenarios.distributions import Duration, Fixed
 from scenarios.names import check_known
-from scenarios.units import Count, Days, Fraction, Money, PositiveCount, PositiveDays, Real
+from scenarios.units import Count, Days, Fraction, Money, MoneyPerDay, PositiveCount, PositiveDays, Real
 from scenarios.working_hours import WorkingHours
 
 if TYPE_CHECKING:
@@ -118,6 +118,9 @@ class OnCall(Component):
     """The rotation behind the pager; in place of the response's flat triage."""
 
     staff: Staff = Field(default=Staff(), description="people on duty at any moment, by role")
+    duty_cost: MoneyPerDay = Field(
+        default=0.0, description="price of a person on duty, whether or not anybody calls, e.g. '$200/d'"
+    )
     hours: WorkingHours = Field(default=WorkingHours(), description="when people are at their desks")
     cover: Literal["always", "business"] = Field(
         default="always",

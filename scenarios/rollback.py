@@ -12,7 +12,7 @@ from pydantic import Field
 
 from scenarios.base import Component
 from scenarios.distributions import Duration, Uniform
-from scenarios.units import DAYS_PER_YEAR, Days, Fraction, MoneyPerDay, PerDay
+from scenarios.units import DAYS_PER_YEAR, Days, Fraction, Money, MoneyPerDay, PerDay
 
 Tier = Literal["immediate", "rapid", "delayed"]
 TIERS: tuple[Tier, ...] = ("immediate", "rapid", "delayed")
@@ -44,6 +44,7 @@ class Rollback(Component):
         default=_between("30min", "90min"), description="without a registry: time to find the right artefact"
     )
     drills: PerDay = Field(default=0.0, description="fire drills, e.g. '12/y' for one a month")
+    drill_cost: Money = Field(default=0.0, description="price of a fire drill, such as the hours of a team")
     untested_failure: Fraction = Field(
         default=0.5,
         description="chance that an attempt fails where rollbacks are never practised; drills lower it to "

@@ -23,7 +23,7 @@ class WorkingHours(Component):
     @model_validator(mode="after")
     def _is_a_day(self) -> Self:
         if not self.start < self.end <= 1.0:
-            raise ValueError("start and end: expected 0h <= start < end <= 24h")
+            raise ValueError("hours: start must be before end, and end at most 24h")
         return self
 
     def open_at(self, time: float) -> bool:

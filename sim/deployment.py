@@ -57,6 +57,7 @@ class Rollout:
         horizon, plan = run.scenario.horizon, run.scenario.deployment
         for part in self.standing:
             run.ledger.post("deployment", part.per_day * (min(part.until, horizon) - part.since))
+        run.ledger.post("deployment", plan.rollback.drills * plan.rollback.drill_cost * horizon)
         if plan.rollback.tier == "immediate":
             run.ledger.post("deployment", plan.rollback.standby_cost * horizon)
 

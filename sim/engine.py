@@ -341,6 +341,10 @@ class Run:
         if self.fleet is not None:
             self.fleet.finish()
         self.rollout.post(self)
+        if scenario.response is not None and scenario.response.on_call is not None:
+            plan = scenario.response.on_call
+            people = sum(plan.staff.model_dump().values())
+            self.ledger.post("on_call", people * plan.duty_cost * scenario.horizon)
         for lift in lifts_of(self.plane.watches):
             forgone = lift.holdout * (accuracy - lift.baseline_accuracy)
             self.ledger.post("monitoring", math.fsum(worth * forgone * (1.0 if served is None else served)))

@@ -1,8 +1,9 @@
 """The cheapest retraining dates for a known world: a bound on what any policy can reach.
 
 The plan is exact for trainings of the mean duration and price that never fail or err, which learn from scratch. It
-sees everything but the luck of the pipeline and the answers of adversaries. Where models learn incrementally it is a
-guide only, and is dropped when never retraining is cheaper. Dates are window starts.
+sees everything but the luck of the pipeline and the answers of adversaries. Where models learn incrementally, rollouts
+are tested or deployments bring failures it is a guide only, and is dropped when never retraining is cheaper. Dates are
+window starts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sim.drift import State
 from sim.kernels.quality import best_dates as dates_kernel
 from sim.kernels.succession import cheapest_succession
 from sim.quality import MatrixQuality, Quality, StateQuality
-from sim.retraining import expected_duration
+from sim.retraining import expected_duration, expected_rollout
 from sim.world import World
 
 MAX_EPOCHS = 9000
@@ -27,7 +28,7 @@ def best_dates(world: World, quality: Quality, state: State) -> NDArray[np.float
     """Days at which to ask for a retraining, (dates,), sorted."""
     scenario = world.scenario
     worth = world.requests * scenario.value_per_query_per_unit_accuracy
-    duration, price = expected_duration(scenario), scenario.pipeline.price
+    duration, price = expected_duration(scenario) + expected_rollout(scenario), scenario.pipeline.price
     if isinstance(quality, MatrixQuality):
         return _recorded_dates(world, quality, worth, duration, price)
     assert isinstance(quality, StateQuality)
@@ -55,10 +56,22 @@ def best_dates(world: World, quality: Quality, state: State) -> NDArray[np.float
         scenario.pipeline.capacity,
     )
     dates = np.asarray(windows * scenario.window, dtype=np.float64)
-    from_scratch = (
-        scenario.pipeline.learning.factor("regain") == 1.0 and not scenario.pipeline.learning.time_constant
-    )
-    return dates if from_scratch or pays(world, dates) else dates[:0]
+    return dates if not unknown_to_the_plan(scenario) or pays(world, dates) else dates[:0]
+
+
+def unknown_to_the_plan(scenario: Scenario) -> list[str]:
+    """What a retraining brings with it that the plan does not know, so that it is a guide and no bound."""
+    learning = scenario.pipeline.learning
+    found = []
+    if learning.factor("regain") != 1.0 or learning.time_constant:
+        found.append("models that do not learn from scratch")
+    if scenario.deployment.strategy not in ("direct", "blue_green"):
+        found.append(f"what a rollout by {scenario.deployment.strategy} finds, and exactly how long it takes")
+    if scenario.pipeline.approval is not None:
+        found.append("when people approve, and what they refuse")
+    if any(failure.trigger is not None or failure.can_spoil for failure in scenario.failures):
+        found.append("failures that trainings and deployments bring about or end")
+    return found
 
 
 def never_ages(scenario: Scenario, quality: StateQuality) -> bool:

@@ -6,8 +6,10 @@ import math
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import simpy
 
+from scenarios.deployment import ABTest, Canary, Shadow
 from scenarios.pipeline import STAGES, Learning, Stage
 from sim.deployment import deploy
 from sim.durations import draw, mean
@@ -167,6 +169,28 @@ def learning_in(scenario: Scenario, mode: str) -> Any:
     """The scenario's learning, in another mode: factors that were given for its own mode do not carry over."""
     own = scenario.pipeline.learning
     return own if own.mode == mode else type(own).model_validate({"mode": mode})
+
+
+def expected_rollout(scenario: Scenario) -> float:
+    """Days from a validated candidate to all traffic, on average and about: approval, and the time of a tested rollout.
+
+    Of an experiment the least that it may take; of an approval of anomalies nothing, as most candidates have none.
+    """
+    plan, approval = scenario.deployment, scenario.pipeline.approval
+    waits = 0.0
+    if approval is not None and approval.mode == "all":
+        moments = np.arange(7 * 24) / 24.0
+        waits = float(np.mean([approval.hours.next_open(time) - time for time in moments])) + mean(
+            approval.review
+        )
+    match plan:
+        case Canary():
+            return waits + math.fsum(hold for _, hold in plan.stages)
+        case Shadow():
+            return waits + plan.duration
+        case ABTest():
+            return waits + plan.burn_in + plan.minimum
+    return waits
 
 
 def expected_duration(scenario: Scenario) -> float:

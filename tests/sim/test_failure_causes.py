@@ -138,7 +138,7 @@ def test_luck_is_the_chance_and_is_tied_to_the_moment_of_the_action() -> None:
     assert binomtest(happened, tried, chance).pvalue > 0.001
 
 
-@pytest.mark.parametrize(("on", "expected"), [("g", [10.25]), ("repair", [10.25, 20.25]), ("f", [])])
+@pytest.mark.parametrize(("on", "expected"), [("g", [10.25]), ("repair", [10.25, 20.25])])
 def test_a_repair_breaks_something_else(on: str, expected: list[float]) -> None:
     """Correction cascade: the perfect monitor calls at the end of the window, and everything is repaired then."""
     one = {"name": "g", "onsets": ["240.5h"], "accuracy_drop": 0.05}
@@ -153,10 +153,9 @@ def test_a_repair_breaks_something_else(on: str, expected: list[float]) -> None:
 
 def test_a_fix_that_does_not_hold_comes_back() -> None:
     broken = {"name": "g", "onsets": ["10d"], "accuracy_drop": 0.05}
-    failures = [broken, caused("f", delay="3d"), caused("g", delay="3d") | {"name": "again"}]
+    failures = [broken, caused("g", delay="3d") | {"name": "again"}]
     result = sim.run(system(failures, monitors=TRUTH, response=AT_ONCE), "never")
     assert len(onsets(result, "again")) == 1
-    assert len(onsets(result)) == 0
 
 
 def rolled_back(failures: list[dict[str, Any]], at: float) -> Result:
@@ -422,6 +421,8 @@ def test_runs_with_actions_are_the_same_each_time() -> None:
         ({"name": "f", "rate": "1/y", "taints": 1, "feeds": 1.5}, "feeds"),
         ({"name": "f", "rate": "1/y", "harms": "training"}, "needs taints or leaks"),
         ({"rate": "1/y"}, "name: is missing"),
+        ({"name": "repair", "rate": "1/y"}, "that of an action"),
+        ({"name": "f", "trigger": {"on": "f"}}, "is the failure itself"),
         ({"kind": "stale_feature"}, "kind"),
     ],
 )

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from scipy.special import stdtrit
 
+import scenarios
 import sim
+from analysis.feasibility import warnings_for
 from scenarios.loader import validate_mapping, validate_text
 from scenarios.schema import Scenario
 from sim import Decision, Policy, World
+from sim.engine import resolve_policy
 from sim.retraining import expected_duration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -223,3 +226,25 @@ def test_the_recorded_optimum_with_late_labels_and_a_slow_pipeline():
     )
     world = World(system)
     assert sim.run(system, "oracle").summary["total_cost"] == pytest.approx(cheapest(world)[0])
+
+
+def test_a_world_in_which_nothing_ages_has_no_plan():
+    system = scenarios.load("rotting_asset", horizon="60d", quality__decay="0/d", pipeline__cost={})
+    assert sim.run(system, "oracle").summary["retrains"] == 0.0
+
+
+def test_the_oracle_is_dropped_where_what_it_does_not_know_makes_its_plan_dearer():
+    broken = {"name": "release", "trigger": {"on": "deployment"}, "accuracy_drop": 0.5, "with_version": True}
+    system = scenarios.load("rotting_asset", failures=[broken])
+    assert sim.run(system, "oracle").summary["retrains"] == 0.0
+    notes = warnings_for(system, [resolve_policy("oracle")], None)
+    assert any("guide and no bound" in note for note in notes)
+
+
+def test_people_on_duty_and_drills_cost_what_they_cost():
+    price = {"duty_cost": "$10/d", "staff": {"ml": 2, "senior": 1, "lead": 0}}
+    drills = {"rollback": {"drills": "12/y", "drill_cost": "$100"}}
+    system = scenarios.load("rotting_asset", response={"on_call": price}, deployment=drills)
+    costs = sim.run(system).costs
+    assert costs["on_call"] == pytest.approx(3 * 10 * 365)
+    assert costs["deployment"] == pytest.approx(1200)

@@ -78,9 +78,10 @@ class VariantComparison(Comparison):
     def table(self) -> pd.DataFrame:
         """One row a variant: annual cost with half-width, accuracy, retrainings, and what tells operations apart.
 
-        mttd, mtta, mttr: from the onset of an incident to its detection, from its page to a person at the
-        keyboard (NaN without a rotation), from its onset to its end by a repair; decay_mttr: from a material loss of accuracy by decay to the next model. All
-        over all incidents of all replications that got so far, in hours; NaN where none did. Counts a year.
+        mttd, mtta, mttr: from the onset of an incident to its detection, from its page to a person at the keyboard
+        (NaN without a rotation), from its onset to its end by a repair; decay_mttr: from a material loss of accuracy by
+        decay to the next model. All over all incidents of all replications that got so far, in hours; NaN where none
+        did. Counts a year.
         """
         rows = {}
         for name in self.names:

@@ -58,11 +58,11 @@ class Incident:
     paged: float | None = None
     """Somebody was called who did not ignore it."""
     acknowledged: float | None = None
-    """Somebody took it up."""
+    """A person took it up."""
     mitigated: float | None = None
-    """Its harm was made smaller, or ended."""
-    left: float = 1.0
-    """Share of its harm that is left between mitigation and end."""
+    """Its harm was made smaller, or ended, and a person has taken it up: the later of the two moments."""
+    easings: list[tuple[float, float]] = field(default_factory=list)
+    """Moments (days) at which its harm was made smaller, with the share of it that is left from then on."""
     resolved: float | None = None
     """Its cause was removed; None also for one that healed."""
     severity: str = ""
@@ -78,6 +78,11 @@ class Incident:
         """Its failure mode."""
         return self.onset.failure
 
+    @property
+    def eased(self) -> float | None:
+        """When its harm was first made smaller (days), whoever knew of it."""
+        return self.easings[0][0] if self.easings else None
+
     def active(self, time: float) -> bool:
         """Whether it has begun by `time` and not ended before."""
         return self.onset.time < time - TIME_SLACK and time <= self.end + TIME_SLACK
@@ -90,11 +95,13 @@ class Incident:
         if self.leads >= self.end:
             return np.zeros(len(edges) - 1)
         total = self._area(np.clip(edges, self.leads, self.end))
-        if self.left < 1.0 and self.mitigated is not None:
-            since = min(max(self.mitigated, self.leads), self.end)
-            total -= (1.0 - self.left) * (
+        before = 1.0
+        for moment, left in self.easings:
+            since = min(max(moment, self.leads), self.end)
+            total -= (before - left) * (
                 self._area(np.clip(edges, since, self.end)) - self._area(np.array([since]))
             )
+            before = left
         level = np.clip(np.diff(total) / np.diff(edges), 0.0, 1.0)  # 1 + 2e-16 would lose more than all
         return level * self.failure.share
 
@@ -103,7 +110,7 @@ class Incident:
         if not self.leads < time <= self.end + TIME_SLACK:
             return 0.0
         ramp, age = self.failure.ramp, time - self.onset.time
-        left = self.left if self.mitigated is not None and time > self.mitigated else 1.0
+        left = next((left for moment, left in reversed(self.easings) if time > moment), 1.0)
         return self.failure.share * left * (1.0 if age >= ramp else age / ramp)
 
     def _area(self, times: Array) -> Array:
@@ -179,8 +186,19 @@ class Incidents:
         return incident
 
     def ease(self, incident: Incident, time: float, left: float) -> None:
-        """Mitigate an incident: from now to its end it does a share `left`, 0 to 1, of its harm."""
-        incident.mitigated, incident.left = time, left
+        """Mitigate an incident: from now to its end it does a share `left`, 0 to 1, of its harm, or less."""
+        before = incident.easings[-1][1] if incident.easings else 1.0
+        incident.easings.append((time, min(left, before)))
+        if incident.mitigated is None and incident.acknowledged is not None:
+            incident.mitigated = time
+
+    def acknowledge(self, incident: Incident, time: float) -> None:
+        """A person takes an incident up; one that was eased before, and is still there, is mitigated from now on."""
+        if incident.acknowledged is not None:
+            return
+        incident.acknowledged = time
+        if incident.easings and incident.mitigated is None and incident.end > time:
+            incident.mitigated = time
 
     def repair(self, incident: Incident, time: float) -> None:
         """End an incident; nothing is left to do on one that has ended before."""
@@ -193,7 +211,7 @@ class Incidents:
         self.on_repair(incident)
 
     def lapse(self, incident: Incident, time: float) -> None:
-        """An incident ends because what had it is gone; that is a repair only where people were at work on it."""
+        """An incident ends because what had it is gone; that is a repair only where a person has taken it up."""
         if incident.acknowledged is not None:
             incident.resolved = time
             if incident.mitigated is None:

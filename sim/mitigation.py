@@ -67,11 +67,6 @@ class Mitigations:
             if not options:
                 continue
             self.run.record("circuit breaker", incident.failure.name, monitor)
-            if (
-                incident.acknowledged is None
-            ):  # it takes the incident up, though somebody must come and repair it
-                incident.acknowledged = now
-                incident.paged = now if incident.paged is None else incident.paged
             self.run.env.process(self._by_itself(incident, options))
         if not causes and not true and now >= self._held_until:
             self._held_until = now + breaker.hold
@@ -89,7 +84,7 @@ class Mitigations:
 
     def _begun(self, incident: Incident) -> list[str]:
         """The options that apply, for whoever begins now; none where it is or is being mitigated."""
-        if incident.mitigated is not None or incident in self._at_it or self.over(incident):
+        if incident.easings or incident in self._at_it or self.over(incident):
             return []
         failure, run = incident.failure, self.run
         by_version = failure.trigger is not None and failure.trigger.on in UNDONE_BY_ROLLBACK

@@ -9,6 +9,7 @@ Systems', 'On-Call Practices for ML Systems'.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -75,8 +76,8 @@ class Rotation:
             self._page_of[incident] = page
             incident.paged = self.run.now if incident.paged is None else incident.paged
             incident.severity = page.severity
-            if page.acknowledged is not None and incident.acknowledged is None:
-                incident.acknowledged = self.run.now
+            if page.acknowledged is not None:
+                self.run.incidents.acknowledge(incident, self.run.now)
 
     def answer(self, page: Page) -> Process:
         """What comes of a page that is not ignored."""
@@ -112,18 +113,19 @@ class Rotation:
             page.worse.succeed()
 
     def _reached(self, page: Page) -> Generator[simpy.Event, Any, Seat]:
-        """Wait until somebody of tier 1 is at the keyboard; a page that gets worse calls again."""
+        """Wait until somebody of tier 1 is at the keyboard; a page that gets worse calls again, which delays nobody."""
         env, hours = self.run.env, self.plan.hours
         luck = self.run.world.stream_at("acknowledge", page.time)
         awake, longer = (draw(law, luck.random) for law in (self.plan.acknowledge, self.plan.asleep))
-        heard = False
+        heard, due = False, math.inf
         while True:
             page.worse = env.event()
             now = self.run.now
             if not heard:
                 hears = now if self.plan.works_at_night(page.severity) else hours.next_open(now)
                 delay = awake if hours.open_at(hears) else awake + longer
-                yield env.timeout(hears + delay - now) | page.worse
+                due = min(due, hears + delay)  # who is on the way already comes no later
+                yield env.timeout(max(due - now, 0.0)) | page.worse
                 heard = not page.worse.triggered
             if heard:
                 seat = self._seat("ml", page.severity)
@@ -134,8 +136,7 @@ class Rotation:
         page.acknowledged = self.run.now
         self.run.record("acknowledged", ", ".join(page.monitors), f"{seat.person}, {page.severity}")
         for incident in page.causes:
-            if incident.acknowledged is None:
-                incident.acknowledged = self.run.now
+            self.run.incidents.acknowledge(incident, self.run.now)
 
     def _handle(self, page: Page, incident: Incident, seat: Seat) -> Process:
         """One incident of a page, by tier 1; what it does not find goes to a higher tier, and it goes on."""

@@ -132,18 +132,27 @@ class Result:
             ),
             "pages": float(len(self.pages)),
             "false_pages": float(sum(not page.true for page in self.pages)),
-            "incident_mtta_hours": _mean_hours(
-                [
-                    i.acknowledged - i.paged
-                    for i in self.raw_incidents
-                    if i.acknowledged is not None and i.paged is not None
-                ]
-            ),
+            "incident_mtta_hours": _mean_hours(self.waits),
             "missed_targets": float(sum(page.missed(self.scenario.horizon) for page in self.pages)),
             "silent_hours": HOURS_PER_DAY
             * sum((i.end if i.detected is None else i.detected) - i.onset.time for i in self.raw_incidents),
             "work_hours": float(sum(stretch.hours for stretch in self.work)),
         }
+
+    @cached_property
+    def waits(self) -> list[float]:
+        """Days from the page to a person at the keyboard, of each incident that got so far.
+
+        None without a rotation: nobody's keyboard is modelled there.
+        """
+        response = self.scenario.response
+        if response is None or response.on_call is None:
+            return []
+        return [
+            i.acknowledged - i.paged
+            for i in self.raw_incidents
+            if i.acknowledged is not None and i.paged is not None
+        ]
 
     @cached_property
     def work_log(self) -> pd.DataFrame:

@@ -118,4 +118,9 @@ def with_work(result: Result, people: int = 3) -> Result:
             end = start + 0.2 * whole
             work.append(Work(person, role, task, start, end, incident.failure.name, incident.onset.time))
     work.append(Work("ml 1", "ml", "ticket", 13.0, 13.2))
-    return dataclasses.replace(result, raw_incidents=incidents, work=sorted(work, key=lambda w: w.end))
+    return dataclasses.replace(
+        result,
+        scenario=result.scenario.with_(response__on_call={}),
+        raw_incidents=incidents,
+        work=sorted(work, key=lambda w: w.end),
+    )

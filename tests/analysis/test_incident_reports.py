@@ -81,6 +81,13 @@ def test_means_say_from_where_to_where(played):
     assert "from onset to resolution" in figures["MTTR"][1]
 
 
+def test_without_a_rotation_no_time_to_acknowledge_is_told():
+    result = sim.run(scenario())
+    assert result.incidents["acknowledged_days"].notna().any()
+    figures = {row[0]: row[1].strip() for row in table(incidents_text(result), "people")[1:]}
+    assert figures["MTTA"] == "none"
+
+
 def test_hours_by_person_and_role(played):
     found = hours_by_person(played)
     assert found["hours"].sum() == pytest.approx(sum(work.hours for work in played.work))

@@ -152,6 +152,15 @@ def test_a_page_that_gets_worse_wakes_people_after_all() -> None:
     assert len(called_again.pages) == 1
 
 
+@pytest.mark.parametrize(("again", "arrives"), [(22.05, 22.0 + 20 / 60), (22.3, 22.0 + 20 / 60)])
+def test_a_page_that_gets_worse_is_taken_up_no_later(again: float, arrives: float) -> None:
+    modes = [failure(19.0, accuracy_drop=0.9, ramp="10h"), failure(22.02, "more", accuracy_drop=0.5)]
+    grows = system(modes, monitors=[])
+    result = fed(grows, [(22.0, "f"), (again, "f")])
+    assert [event.details for event in result.raw_events if event.kind == "severity"] == ["P1 to P0"]
+    assert hours(result, "acknowledged")[0] == pytest.approx(arrives, abs=1e-3)
+
+
 @pytest.mark.parametrize("cause", [*BRANCHES, "code", "infrastructure"])
 def test_the_tree_is_walked_in_order_to_the_branch_of_the_cause(cause: str) -> None:
     log = play([failure(9.1, cause=cause)]).work_log
@@ -391,11 +400,49 @@ def test_a_circuit_breaker_sees_what_its_monitors_see(harm: dict[str, Any], watc
     breaker = {"monitors": [watches], "switch": "1min"}
     plan = {"mitigations": ["fallback"], "circuit_breaker": breaker, "asleep": "3h"}
     result = play([failure(51.0, **harm)], plan, monitors=LOOKS, labels={"delay": "0s"})
-    row = result.incidents.iloc[0]
+    row, (incident,) = result.incidents.iloc[0], result.raw_incidents
     assert bool(len(result.events.query("kind == 'circuit breaker'"))) == sees
-    waited = 24 * (row["mitigated_days"] - row["detected_days"])
+    assert incident.eased is not None
+    waited = 24 * (incident.eased - row["detected_days"])
     assert waited == pytest.approx(1 / 60, abs=1e-6) if sees else waited > 3.0
+    assert row["mitigated_days"] == max(incident.eased, row["acknowledged_days"])
     assert row["resolved_days"] > row["detected_days"] + 7 * HOUR  # people come and repair in any case
+
+
+@pytest.mark.parametrize("breaker", [None, {"monitors": ["truth"], "switch": "1min"}])
+def test_a_circuit_breaker_is_nobody_at_the_keyboard(breaker: dict[str, Any] | None) -> None:
+    plan = {"mitigations": ["fallback"], "circuit_breaker": breaker, "acknowledge": "40min", "asleep": "0s"}
+    result = play([failure(10.1, accuracy_drop=0.6)], plan)
+    assert result.summary["incident_mtta_hours"] == pytest.approx(40 / 60)
+    assert hours(result, "acknowledged") == [pytest.approx(10.25 + 40 / 60, abs=1e-3)]
+    (incident,) = result.raw_incidents
+    assert (incident.mitigated == incident.acknowledged) == (breaker is not None)
+
+
+def test_without_a_rotation_there_is_no_keyboard_to_be_at() -> None:
+    flat = system([failure(10.1)]).with_(response={"repair": "4h"})
+    result = sim.run(flat, "never")
+    assert result.incidents["acknowledged_days"].notna().all()
+    assert result.waits == []
+    assert math.isnan(result.summary["incident_mtta_hours"])
+
+
+@pytest.mark.parametrize("asleep", ["0s", "30h"])
+def test_what_a_breaker_ends_before_a_person_comes_is_no_repair(asleep: str) -> None:
+    bad = {"name": "bad", "trigger": {"on": "deployment"}, "cause": "code", "accuracy_drop": 0.2}
+    rollback = {"deployment": {"strategy": "direct", "rollback": {"tier": "rapid", "untested_failure": 0}}}
+    breaker = {"monitors": ["truth"], "switch": "1h"}
+    plan = {
+        "mitigations": ["rollback"],
+        "circuit_breaker": breaker,
+        "asleep": asleep,
+        "steps": tree(data="9h"),
+    }
+    result = sim.run(system([bad], plan, **rollback), "scheduled:4d")
+    row = result.incidents.iloc[0]
+    assert row["end_days"] == pytest.approx(result.events.query("kind == 'rollback'")["time_days"].iloc[0])
+    assert math.isnan(row["resolved_days"]) == (asleep == "30h")
+    assert math.isnan(row["mitigated_days"]) == (asleep == "30h")
 
 
 def test_a_breaker_that_trips_for_nothing_costs_once_while_it_holds() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.capacity_candidates import Candidate, Menu, menu_of, sized_pool
+from analysis.capacity_candidates import Candidate, Menu, least_for_jobs, menu_of, sized_pool
 from analysis.capacity_load import PoolLoad, pool_load
 from analysis.capacity_runs import Evaluated, Fleets, Promise, for_search
 from analysis.capacity_search import Line, cheapest, fewest, nearest, search
@@ -210,7 +210,7 @@ def capacity(
         curve = rate = None
         if not quick:
             curve = _curve(fleets, best, load, workers, step)
-            what_ifs = _what_ifs(scenario, best, menu, promise, seed, workers, step)
+            what_ifs = _what_ifs(scenario, best, promise, seed, workers, step)
             own = best.candidate.apply(searched, best.replicas)
             rate = sustainable_rate(own, seed=seed, factors=FACTORS, step=step)
     order = {candidate: place for place, candidate in enumerate(menu.candidates)}
@@ -232,7 +232,7 @@ def largest_rate(scenario: Scenario, *, seed: int = 0, progress: bool = False) -
 
 
 def _load(scenario: Scenario, candidate: Candidate, seed: int) -> PoolLoad:
-    own = candidate.apply(scenario, candidate.highest or 1)
+    own = candidate.apply(scenario, candidate.highest or least_for_jobs(scenario))
     return pool_load(own, sized_pool(own), seed)
 
 
@@ -259,7 +259,6 @@ def _fresh(
 def _what_ifs(
     scenario: Scenario,
     best: Evaluated,
-    menu: Menu,
     promise: Promise,
     seed: int,
     workers: int | None,
@@ -274,7 +273,7 @@ def _what_ifs(
         candidate = _wider(best.candidate, factor)
         load = _load(more, candidate, seed)
         guess = max(load.fewest(promise.limit, promise.quantile), math.ceil(0.9 * factor * best.replicas))
-        asking = fewest(guess, 1, candidate.highest or GROWTH * guess)
+        asking = fewest(guess, least_for_jobs(more), candidate.highest or GROWTH * guess)
         needed = None
         try:
             size = next(asking)
@@ -315,7 +314,7 @@ def _curve(
         best.candidate.spot_share,
     )  # fmt: skip
     middle = best.replicas if best.candidate.is_fixed else max(math.ceil(1.2 * load.peak_erlangs), 1)
-    lowest = max(min(math.ceil(load.erlangs), middle - 2), 1)
+    lowest = max(min(math.ceil(load.erlangs), middle - 2), least_for_jobs(fleets.scenario))
     highest = max(math.ceil(1.25 * middle), middle + 2)
     own = Fleets(fleets.scenario, fleets.seed, (0,), workers, step)
     own.known = {

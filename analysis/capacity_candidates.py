@@ -140,6 +140,13 @@ def as_is(scenario: Scenario) -> Candidate:
     )
 
 
+def least_for_jobs(scenario: Scenario) -> int:
+    """Replicas whose GPUs are enough for the largest job that takes them from the sized pool; 1 without jobs."""
+    pool = sized_pool(scenario)
+    gpus = [job.gpus for job in serving_of(scenario).jobs if job.pool == pool.name]
+    return max(-(-max(gpus, default=1) // pool.gpus_per_replica), 1)
+
+
 def menu_of(scenario: Scenario) -> Menu:
     """The combinations of `serving.search`, in its order; of a scenario that names none, its own fleet.
 
@@ -147,6 +154,7 @@ def menu_of(scenario: Scenario) -> Menu:
     """
     search, pool, own = serving_of(scenario).search, sized_pool(scenario), as_is(scenario)
     lowest, highest = (1, None) if search.replicas is None else search.replicas
+    lowest = max(lowest, least_for_jobs(scenario))
     autoscalers = [
         _with_maximum(autoscaler, pool, highest) for autoscaler in search.autoscalers or [pool.autoscaler]
     ]

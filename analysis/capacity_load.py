@@ -11,18 +11,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.queueing import approximate_mgc_wait, mmc_wait_probability
+from scenarios.distributions import Fixed
 from scenarios.schema import Scenario
 from scenarios.serving_arrivals import Trace
 from scenarios.serving_pools import ServingPool
 from scenarios.serving_services import LanguageModel, ServiceTime
 from scenarios.units import SECONDS_PER_DAY
 from sim.arrivals import Arrivals
+from sim.durations import quantile
 from sim.request_path import PathTimes
 from sim.service_times import batch_curve, mean_seconds, request_work, sequence_times, sequences_of
 from sim.traffic import expected_requests
@@ -153,9 +154,8 @@ def pool_load(scenario: Scenario, pool: ServingPool, seed: int = 0) -> PoolLoad:
             break
     sample = np.concatenate(sizes)[:REQUESTS] if sizes else np.ones((1, 1))
     work, services = seconds_of_work(pool, sample), None
-    if isinstance(pool.service, ServiceTime):
-        drawn = request_work(pool, sample, cast(np.random.Generator, _Evenly(seed)))
-        services = _spread(drawn, work)
+    if pool.max_batch == 1 and not isinstance(pool.service, LanguageModel):
+        services = _spread(_services(pool, sample, seed), work)
     path = PathTimes(serving.path, world.stream("path"), world.key("path"))
     times = path.of(np.arange(POINTS, dtype=np.int64))
     rates = counts / (scenario.window * SECONDS_PER_DAY)
@@ -188,15 +188,20 @@ def seconds_of_work(pool: ServingPool, sizes: Array) -> float:
     return float(np.min(batch_curve(pool) / np.arange(1, pool.max_batch + 1)) * work.mean())
 
 
-class _Evenly:
-    """Uniform numbers that are spread evenly, in random order: one each of n equally likely parts."""
+def _services(pool: ServingPool, sizes: Array, seed: int) -> Array:
+    """Seconds of requests of these sizes that are served one by one, (n,); the law of the time is drawn evenly."""
+    luck = np.random.default_rng(seed)
+    if not isinstance(pool.service, ServiceTime):
+        return np.asarray(batch_curve(pool)[0] * request_work(pool, sizes, luck))
 
-    def __init__(self, seed: int) -> None:
-        self._luck = np.random.default_rng(seed)
+    def with_time(time: str) -> Array:
+        law = Fixed.model_validate({"kind": "fixed", "value": time})
+        fixed = pool.service.model_copy(update={"time": law})
+        return request_work(pool.model_copy(update={"service": fixed}), sizes, luck)
 
-    def random(self, n: int) -> Array:
-        """n of them."""
-        return np.asarray((self._luck.permutation(n) + 0.5) / n)
+    nothing = with_time("0d")
+    chance = (luck.permutation(len(sizes)) + 0.5) / len(sizes)
+    return np.asarray(nothing + (with_time("1d") - nothing) * quantile(pool.service.time, chance))
 
 
 def _spread(values: Array, mean: float) -> Array:

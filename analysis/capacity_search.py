@@ -75,7 +75,7 @@ class Line:
     asked: int
     """Number of replicas that is looked at next."""
     failed: int = 0
-    """Most replicas that were seen not to be enough."""
+    """Most replicas that are known not to be enough, or not allowed."""
     found: int | None = None
     """Fewest that are enough."""
     state: str = "searching"
@@ -102,7 +102,7 @@ def search(fleets: Fleets, menu: Menu, guesses: Sequence[int], highest: Sequence
     lines = []
     for candidate, guess, most in zip(menu.candidates, guesses, highest, strict=True):
         asking = fewest(guess, menu.lowest, most)
-        lines.append(Line(candidate, asking, next(asking)))
+        lines.append(Line(candidate, asking, next(asking), menu.lowest - 1))
     best: float | None = None
     while open_lines := [line for line in lines if line.state == "searching"]:
         if best is None:

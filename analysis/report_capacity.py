@@ -27,7 +27,7 @@ from analysis.intervals import Interval
 from analysis.report import aligned, whole_figure
 from analysis.report_decisions import number, records, write_json
 from scenarios.serving_services import LanguageModel
-from scenarios.units import SECONDS_PER_DAY, format_duration, format_money
+from scenarios.units import MINUTES_PER_DAY, SECONDS_PER_DAY, format_duration, format_money
 from sim.record import versions
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def capacity_text(found: CapacityFound) -> str:
     )
     parts = [
         head,
-        "Fleets that were simulated; * chosen, + cheapest at its latency, money a month\n" + _fleets(found),
+        "Fleets that were simulated; * chosen, + cheapest at its latency; cost a month: replicas, penalties, jobs\n"
+        + _fleets(found),
     ]
     if len(found.lines) > 1:
         parts.append("Combinations of the menu\n" + _combinations(found))
@@ -258,12 +259,13 @@ def _bill(found: CapacityFound) -> list[str]:
     bill, currency = money_and_time(found), found.scenario.currency
     objective = found.scenario.serving.objective if found.scenario.serving else None
     interval = format_duration(objective.interval) if objective else ""
+    missed = bill["missed_minutes"] / (found.scenario.horizon * MINUTES_PER_DAY)
     return [
         f"Cost {format_money(bill['cost_month'], currency)} a month, {format_money(bill['cost_per_1000'], currency)} "
         f"per 1000 requests; {bill['gpu_hours']:,.4g} GPU hours in {format_duration(found.scenario.horizon)}, "
         f"{bill['gpu_hours_on_demand']:,.4g} on demand and {bill['gpu_hours_spot']:,.4g} spot.",
-        f"SLO minutes lost: {bill['missed_minutes']:,.4g}, {bill['missed_minutes_month']:,.4g} a month, judged in "
-        f"intervals of {interval}.",
+        f"SLO minutes lost: {bill['missed_minutes']:,.4g}, {percent(missed)} of the time, "
+        f"{bill['missed_minutes_month']:,.4g} a month, judged in intervals of {interval}.",
     ]
 
 

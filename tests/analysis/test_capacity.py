@@ -176,6 +176,16 @@ def test_an_autoscaler_keeps_its_maximum_whatever_the_minimum() -> None:
     assert own.named(5) == "5 x a100_80gb, target_utilisation 0.6, up to 12"
 
 
+def test_a_pool_is_never_smaller_than_its_largest_job() -> None:
+    job = {"name": "training", "pool": "main", "gpus": 4, "duration": "5min", "cadence": "1h"}
+    scenario = small_fleet(
+        {**EXPONENTIAL, "replicas": 4}, jobs=[job], objective={"p99": "10s"}, horizon="5min"
+    )
+    assert menu_of(scenario).lowest == 4
+    result = capacity(scenario, replications=1, workers=1, quick=True)
+    assert min(fleet.replicas for fleet in result.fleets) >= 4
+
+
 def test_a_plan_of_sizes_is_raised_to_the_minimum() -> None:
     plan = {
         "kind": "scheduled",
@@ -236,6 +246,13 @@ def test_the_closed_form_is_exact_for_exponential_services_at_a_constant_rate() 
         exact = mmc_response_quantile(arrival_rate=50.0, service_time=0.03, servers=servers, probability=0.99)
         assert load.quantile(servers, 0.99) == pytest.approx(exact, rel=0.01)
     assert math.isinf(load.quantile(1, 0.99))
+
+
+def test_a_model_without_batches_has_a_closed_form_and_one_with_batches_has_none() -> None:
+    single = small_fleet({**MODEL, "max_batch": 1, "max_wait": "0s"})
+    together = small_fleet(MODEL)
+    assert math.isfinite(pool_load(single, sized_pool(single)).quantile(9, 0.99))
+    assert math.isnan(pool_load(together, sized_pool(together)).quantile(9, 0.99))
 
 
 def test_work_with_full_batches() -> None:

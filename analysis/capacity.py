@@ -153,13 +153,13 @@ class CapacityFound:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `halflife capacity --json`."""
-        from analysis.report_capacity import capacity_document
+        from analysis.capacity_files import capacity_document
 
         return capacity_document(self)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write tables, the document and the pictures into a folder; returns the files."""
-        from analysis.report_capacity import save_capacity
+        from analysis.capacity_files import save_capacity
 
         return save_capacity(self, folder)
 

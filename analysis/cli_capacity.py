@@ -82,7 +82,8 @@ def capacity(
         prepare(out)
         if max_rate:
             from analysis.capacity import largest_rate
-            from analysis.report_capacity import rate_text, save_rate
+            from analysis.capacity_files import save_rate
+            from analysis.report_capacity import rate_text
 
             rate = largest_rate(found, seed=seed, progress=sys.stderr.isatty())
             files = save_rate(rate, out) if out else []

@@ -7,6 +7,7 @@ that comes first becomes an event of its own. The engine knows no policy, monito
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -108,6 +109,7 @@ class Run:
         watches = watches_of(_once([*heeded, *scenario.monitors]), world)
         self.incidents = Incidents(scenario, world.onsets)
         self.incidents.on_repair = lambda incident: on_repaired(self, incident)
+        self.on_begin: list[Callable[[Incident], None]] = []
         self.causes = FailureCauses(scenario)
         self.plane = data_plane(world, self.quality, self.state.features, watches, self.incidents)
         self.heeded = frozenset(monitor.label for monitor in heeded)
@@ -255,6 +257,8 @@ class Run:
     def _begun(self, incident: Incident, why: str = "") -> None:
         self.record("incident", incident.failure.name, why)
         self.ledger.post("incident", incident.failure.cost)
+        for follow in self.on_begin:
+            follow(incident)
 
     def _announce(self, window: int, watch: Watch) -> None:
         self._alarm_pending = True

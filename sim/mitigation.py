@@ -2,7 +2,11 @@
 
 The options are tried in the order of preference of those that apply: a rollback only where a deployment or a
 retraining caused the failure or its model has learned it, a fallback and a throttle where the failure harms what is
-served. Source: chapter, 'Incident Response for ML Systems'.
+served.
+
+A fallback and a throttle are states of the system: one that is on eases all that harms what is served, what begins
+meanwhile from its onset on, until the last incident that it has eased is over. Source: chapter, 'Incident Response for
+ML Systems'.
 """
 
 from __future__ import annotations
@@ -33,6 +37,9 @@ class Mitigations:
         self._at_it: set[Incident] = set()
         self._rolling = False
         self._held_until = -math.inf
+        self._switches: dict[str, list[Incident]] = {}
+        """By fallback or throttle: the incidents that it has eased since it was switched on."""
+        run.on_begin.append(self._joined)
 
     def over(self, incident: Incident) -> bool:
         """Whether an incident has ended by now."""
@@ -44,6 +51,8 @@ class Mitigations:
         if not options:
             return
         for option in options:
+            if incident.easings:
+                break  # by somebody else's switch
             if option == "rollback":
                 yield from seat.ready()
                 begun = self.run.now
@@ -77,6 +86,8 @@ class Mitigations:
         assert self.plan.circuit_breaker is not None
         yield self.run.env.timeout(self.plan.circuit_breaker.switch)
         for option in options:
+            if incident.easings:
+                break
             done = (yield from self._roll_back()) if option == "rollback" else True
             if self._settled(incident, option, done, "by the circuit breaker"):
                 break
@@ -101,16 +112,38 @@ class Mitigations:
         return options
 
     def _settled(self, incident: Incident, option: str, done: bool, whom: str) -> bool:
-        """Whether no further option is needed; a fallback and a throttle ease what has not ended."""
+        """Whether no further option is needed; a fallback and a throttle are switched on for what has not ended."""
         if self.over(incident):
             return True
         if option == "rollback":
             return done and self._unlearned(incident)
-        left = self.plan.fallback.left if option == "fallback" else self.plan.throttle.left
-        self.run.incidents.ease(incident, self.run.now, left)
-        self.run.plane.disturbed(self.run.now)
-        self.run.record("mitigation", incident.failure.name, f"{option} {whom}")
+        if not self._on(option):
+            self._switches[option] = []
+            for other in [incident, *self.run.incidents.active(self.run.now)]:
+                self._join(option, other, whom)
+            self.run.plane.disturbed(self.run.now)
         return True
+
+    def _on(self, option: str) -> bool:
+        """Whether a fallback or throttle is on: while an incident that it has eased is not over."""
+        return not all(self.over(incident) for incident in self._switches.get(option, ()))
+
+    def _join(self, option: str, incident: Incident, whom: str) -> None:
+        """What is on eases an incident that harms what is served, once."""
+        eased = self._switches[option]
+        if incident.failure.harms != "serving" or incident in eased:
+            return
+        eased.append(incident)
+        self.run.incidents.ease(incident, self.run.now, getattr(self.plan, option).left)
+        self.run.record("mitigation", incident.failure.name, f"{option} {whom}")
+
+    def _joined(self, incident: Incident) -> None:
+        """An incident begins: what is on eases it from the start."""
+        on = [option for option in self._switches if self._on(option)]
+        for option in on:
+            self._join(option, incident, "that is on")
+        if on:
+            self.run.plane.disturbed(self.run.now)
 
     def _unlearned(self, incident: Incident) -> bool:
         """Whether a rollback has taken away all harm there was: that of a model which was trained on bad data."""

@@ -17,7 +17,7 @@ from scenarios.failures import Failure
 from scenarios.on_call import BRANCHES, OnCall
 from scenarios.schema import Scenario
 from sim.engine import Run, resolve_policy
-from sim.incidents import Incident
+from sim.incidents import Incident, Incidents
 from sim.record import Result
 from sim.triage import branch_of, has_runbook, walk
 from sim.watch import Alarm
@@ -305,11 +305,103 @@ def test_severe_harm_is_mitigated_before_the_cause_is_known(drop: float, tasks: 
     switched = result.work_log.query("task == 'fallback'")["end_days"].item()
     assert row["mitigated_days"] == pytest.approx(switched)
     # Its loss is that of the full harm up to there, and 40 % of it to the repair.
-    worth = result.scenario.value_per_query_per_unit_accuracy * 24_000 * drop
+    price = result.scenario.value_per_query_per_unit_accuracy * 24_000 * drop
     lasted = (row["mitigated_days"] - row["onset_days"]) + 0.4 * (
         row["resolved_days"] - row["mitigated_days"]
     )
-    assert row["loss"] == pytest.approx(worth * lasted, rel=1e-6)
+    assert row["loss"] == pytest.approx(price * lasted, rel=1e-6)
+
+
+def worth(result: Result) -> float:
+    """Money that a point of accuracy is worth in an hour."""
+    return result.scenario.value_per_query_per_unit_accuracy * 1000.0
+
+
+HALT = {"mitigations": ["throttle"], "throttle": {"switch": "10min", "left": 0}}
+
+
+def test_a_halt_stops_all_that_harms_what_is_served_until_the_last_of_it_is_over() -> None:
+    modes = [
+        failure(9.1, "found", accuracy_drop=0.2),
+        failure(9.2, "unseen", lasts="10h"),
+        failure(9.3, "spoils", harms="training", taints=0.1),
+        failure(12.0, "meanwhile", accuracy_drop=0.1, lasts="8h"),
+        failure(19.6, "joins", accuracy_drop=0.1, lasts="3h"),
+        failure(23.0, "after", accuracy_drop=0.1, lasts="1h"),
+    ]
+    result = fed(system(modes, HALT, monitors=[]), [(10.0, "found"), (13.0, "meanwhile")])
+    table = result.incidents.set_index("failure")
+    switched = round(24 * result.work_log.query("task == 'throttle'")["end_days"].item(), 6)
+    assert switched == pytest.approx(10 + 15 / 60)
+    eased = {
+        i.failure.name: None if i.eased is None else round(24 * i.eased, 6) for i in result.raw_incidents
+    }
+    assert eased == {
+        "found": switched,
+        "unseen": switched,
+        "spoils": None,
+        "meanwhile": 12.0,
+        "joins": 19.6,  # the first one is long over, what joined it is not
+        "after": None,
+    }
+    assert 24 * table.loc["found", "end_days"] < 19.0
+    # What nobody takes up is never mitigated, what is taken up later is from then on.
+    assert 24 * table.loc["found", "mitigated_days"] == pytest.approx(switched)
+    assert table.loc["meanwhile", "mitigated_days"] == table.loc["meanwhile", "acknowledged_days"] > 13 * HOUR
+    assert table.loc[["unseen", "joins", "after"], "mitigated_days"].isna().all()
+    expected = {
+        "found": 0.2 * (switched - 9.1),
+        "unseen": 0.05 * (switched - 9.2),
+        "spoils": 0.0,
+        "meanwhile": 0.0,
+        "joins": 0.0,
+        "after": 0.1,
+    }
+    assert (table["loss"] / worth(result)).to_dict() == pytest.approx(expected, abs=1e-9)
+    assert result.costs["incident"] == pytest.approx(table["loss"].sum())
+
+
+def test_a_breaker_s_halt_stops_all_too_and_counts_when_somebody_comes() -> None:
+    plan = HALT | {"circuit_breaker": {"monitors": ["truth"], "switch": "1min"}, "acknowledge": "30min"}
+    result = play([failure(9.1, "first"), failure(9.26, "second")], plan)  # the one is seen at 9:15
+    assert {round(24 * (i.eased or 0.0), 6) for i in result.raw_incidents} == {round(9.25 + 1 / 60, 6)}
+    table = result.incidents
+    assert (table["mitigated_days"] == table["acknowledged_days"]).all()
+    assert len(result.events.query("kind == 'circuit breaker'")) == 1
+    assert "throttle" not in set(result.work_log["task"])
+
+
+def test_of_several_easings_the_strongest_counts() -> None:
+    of = system([failure(0.0, onsets=["0h"], accuracy_drop=0.2)])
+    (incident,) = (incidents := Incidents(of, World(of, 0).onsets)).all
+    for moment, left in ((1.0, 0.5), (2.0, 0.8), (3.0, 0.2)):
+        incidents.ease(incident, moment, left)
+    assert incident.mean_level(np.arange(6.0)).tolist() == pytest.approx([1.0, 0.5, 0.5, 0.2, 0.2])
+    assert [incident.level_at(time) for time in (1.0, 1.5, 2.5, 3.5)] == [1.0, 0.5, 0.5, 0.2]
+    assert incident.mitigated is None
+    incidents.acknowledge(incident, 4.0)
+    assert incident.mitigated == 4.0
+
+
+@pytest.mark.parametrize("data", [0, 1])
+@pytest.mark.parametrize("plan", [{}, {"mitigations": ["retrain"]}])
+def test_in_the_end_all_seats_are_given_back(plan: dict[str, Any], data: int) -> None:
+    rare = {"steps": tree(0.05, **dict.fromkeys(BRANCHES, "20min")), "staff": {"ml": 2, "data": data}}
+    causes = ("data", "skew", "slice", "model", "data", "model", "temporal", "slice")
+    modes = [failure(9.1 + n, f"f{n}", cause=cause, accuracy_drop=0.2) for n, cause in enumerate(causes)]
+    gate = {"gate": {"holdout": 2000, "margin": 0.5}}
+    of = system(modes, rare | plan, pipeline=PIPELINE | gate, horizon="28d")
+    for seed in range(3):
+        run = Run(World(of, seed), resolve_policy("never"))
+        result = run.play()
+        assert result.incidents["resolved_days"].notna().all()
+        assert {"senior 1", "lead 1"} <= set(result.work_log["person"])
+        assert (len(result.events.query("kind == 'rejection'")) > 0) == bool(plan)
+        assert run.responders is not None
+        assert run.responders.rotation is not None
+        for crew in run.responders.rotation.crews.values():
+            assert crew.people.count == len(crew.people.queue) == 0, crew.role
+            assert crew._free == list(range(1, crew.number + 1))
 
 
 PIPELINE = {"stages": {"training": {"duration": "5h"}}}
@@ -517,7 +609,7 @@ def test_the_chain_of_an_incident_is_closed_and_hours_are_paid(seed: int) -> Non
         assert (np.diff(known) >= 0.0).all(), row
     assert (table["resolved_days"].dropna() == table["end_days"][table["resolved_days"].notna()]).all()
     assert table["resolved_days"].notna().sum() > 10
-    assert {"rollback", "fallback", "repair", "triage: data"} <= set(result.work_log["task"])
+    assert {"fallback", "repair", "triage: data"} <= set(result.work_log["task"])
     log = result.work_log
     paid = 100.0 * 24.0 * (log["end_days"] - log["start_days"]).sum()
     assert result.costs["on_call"] == pytest.approx(paid)

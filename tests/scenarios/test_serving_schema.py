@@ -299,7 +299,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         {**SHORT, "sizes": {"tokens_in": {"kind": "quantiles", "values": [1, 3, 2]}, "tokens_out": 1}},
         "2 is below the one before it",
     ),
-    ("jobs[0]", {**SHORT, "jobs": [{"name": "a", "duration": "1h"}]}, "give exactly one of cadence, rate and on"),
+    (
+        "jobs[0]",
+        {**SHORT, "jobs": [{"name": "a", "duration": "1h"}]},
+        "give exactly one of cadence, rate and on",
+    ),
     (
         "jobs[0].gpus",
         {**SHORT, "jobs": [{"name": "a", "duration": "1h", "cadence": "1d", "pool": "main", "gpus": 8}]},

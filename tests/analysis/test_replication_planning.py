@@ -79,7 +79,11 @@ def test_pilot_without_noise_needs_nothing_more():
 
 
 @pytest.mark.parametrize(
-    "law", [pytest.param(stats.norm(10.0, 3.0), marks=pytest.mark.slow), stats.gamma(2.0, scale=5.0)]
+    "law",
+    [
+        pytest.param(stats.norm(10.0, 3.0), marks=pytest.mark.slow),
+        pytest.param(stats.gamma(2.0, scale=5.0), marks=pytest.mark.slow),
+    ],
 )
 def test_stopped_runs_cover_their_mean(law):
     """+-10 % from 20 replications on: 93 to 97 % of 1000 runs at a nominal 95 % (standard error 0.7 %)."""

@@ -199,6 +199,7 @@ def test_random_scenarios_use_every_option_of_failures_and_of_monitoring():
     assert any(m.metric == "truth" for m in monitors)
 
 
+@pytest.mark.slow
 def test_much_happens_in_random_scenarios():
     wanted = dict.fromkeys(("alarm", "false alarm", "deployment", "adversarial answer", "two versions"), 100)
     wanted |= dict.fromkeys(("incident", "repair", "page", "nothing found"), 100)

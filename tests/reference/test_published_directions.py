@@ -46,7 +46,7 @@ def rows_of(section: str) -> list[list[str]]:
 # ---------------------------------------------------------------- reacting against a plain period
 
 
-@pytest.mark.parametrize("kind", ["abrupt", "gradual"])
+@pytest.mark.parametrize("kind", [pytest.param("abrupt", marks=pytest.mark.slow), "gradual"])
 def test_a_plain_period_beats_reacting(kind):
     found = published.timing_direction(kind, WORLDS[kind])
     assert found["ci_low"] < found["measured"] < found["ci_high"] < 0.0

@@ -340,6 +340,33 @@ def spread(lowest: int, middle: int, highest: int) -> list[int]:
     return sorted({*first, *after})
 
 
+def _unseen(found: CapacityFound) -> list[str]:
+    """What the search could not choose, and jobs that never got their GPUs."""
+    best, told = found.nearest, []
+    serving = found.scenario.serving
+    fewest = None if serving is None or serving.search.replicas is None else serving.search.replicas[0]
+    if best.kept and fewest is not None and best.replicas == fewest > 1:
+        told.append(
+            f"the search begins at {fewest} replicas, and these keep the objective: fewer may do, "
+            f"--set 'serving.search.replicas=[1, {fewest}]'"
+        )
+    curve = () if found.curve is None else found.curve.fleets
+    cheaper = [fleet for fleet in curve if fleet.kept and fleet.cost < best.cost]
+    if best.kept and cheaper:
+        least = min(cheaper, key=lambda fleet: fleet.cost)
+        told.append(
+            f"{least.replicas} replicas without an autoscaler keep it for less in one replication of the curve, and "
+            "are not on the menu"
+        )
+    asked = found.shown.jobs
+    for name in dict.fromkeys(asked["name"]):
+        if asked.loc[asked["name"] == name, "started_days"].isna().all():
+            told.append(
+                f"job {name} never started: its GPUs were never free, and its priority is not above that of the pool"
+            )
+    return told
+
+
 def _with_warnings(found: CapacityFound) -> CapacityFound:
     """What the user should know before believing the answer."""
     told = [f"left out: {name}: {why}" for name, why in found.menu.refused.items()]
@@ -364,6 +391,7 @@ def _with_warnings(found: CapacityFound) -> CapacityFound:
             f"the fleets were simulated on design days ({found.shown.resolution}); "
             "--set serving.resolution=exact plays every request"
         )
+    told += _unseen(found)
     found_there = best.candidate.highest
     if found_there is not None and best.kept and best.replicas == found_there:
         told.append(f"the autoscaler of {best.name} has no room: its minimum is its maximum")

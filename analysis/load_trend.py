@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.intervals import Interval, mean_interval
+from scenarios.units import SECONDS_PER_DAY, format_duration
 
 Array = NDArray[np.float64]
 Verdict = Literal["stable", "backlogged", "overloaded"]
@@ -45,7 +46,11 @@ class Trend:
     def __str__(self) -> str:
         """The verdict with its growth."""
         low, high = self.growth.low, self.growth.high
-        return f"{self.verdict} (grows by {self.growth.mean:.3g}/s, 99 % {low:.3g} to {high:.3g})"
+        why = ""
+        if self.verdict == "overloaded" and low <= 0.0 and self.stretch is not None:
+            since = format_duration(self.stretch[0] / SECONDS_PER_DAY)
+            why = f"; the backlog that began after {since} has not come back"
+        return f"{self.verdict} (grows by {self.growth.mean:.3g}/s, 99 % {low:.3g} to {high:.3g}{why})"
 
 
 def trend_of(times: Array, in_system: Array, waiting: Array, period: float = 0.0) -> Trend:

@@ -58,6 +58,8 @@ def plot_fleets(found: CapacityFound, ax: Axes | None = None) -> Axes:
                 mec=colour, capsize=2, lw=1.0, zorder=3, gid="fleets",
             )  # fmt: skip
         handles += ax.plot([], [], ls="", marker=marker, ms=5.5, color=colour, label=name)
+    far = [fleet.cost for fleet in found.fleets if _is_cut(fleet.mean("quantile_s"), promise.limit)]
+    handles += _cut(ax, far, promise.limit)
     edge = [found.fleets[place] for place in found.frontier]
     edge = [fleet for fleet in edge if fleet.mean("quantile_s") <= FAR * promise.limit]
     if len(edge) > 1:
@@ -145,7 +147,7 @@ def plot_load(found: CapacityFound) -> Figure:
             time, mean["busy"], color=LINE, lw=1.0, label="busy, mean of each interval" if first else None
         )
         lower.plot(
-            time, most, color=WAITING, lw=1.0, label="waiting, most of each interval" if first else None
+            time, most, color=WAITING, lw=1.0, label="waiting, at the end of intervals" if first else None
         )
         offset += per_day * found.shown.parts[part].days
         edges.append(offset)
@@ -179,6 +181,8 @@ def plot_curve(found: CapacityFound, ax: Axes | None = None) -> Axes:
     handles = ax.plot(
         replicas, simulated, color=LINE, marker="o", ms=5.0, lw=1.5, label="simulated", gid="simulated"
     )
+    cut = [_is_cut(value, promise.limit) for value in table["latency_s"]]
+    handles += _cut(ax, replicas[cut].tolist(), promise.limit)
     closed = table["closed_form_s"].to_numpy() / SECONDS_PER_DAY
     if np.isfinite(closed).any():
         closed[closed > FAR * promise.limit / SECONDS_PER_DAY] = math.nan
@@ -228,6 +232,31 @@ def _groups(found: CapacityFound) -> dict[str, list[Evaluated]]:
 def _shown(seconds: float, limit: float) -> float:
     """Where a latency is drawn, days."""
     return min(seconds if math.isfinite(seconds) else math.inf, FAR * limit) / SECONDS_PER_DAY
+
+
+def _is_cut(seconds: float, limit: float) -> bool:
+    """Whether a latency is too long to be drawn where it is."""
+    return not seconds <= FAR * limit
+
+
+def _cut(ax: Axes, across: list[float], limit: float) -> list[Any]:
+    """Mark latencies that are longer than the picture shows; the table has them."""
+    if not across:
+        return []
+    top = FAR * limit / SECONDS_PER_DAY
+    text = f"longer than {format_duration(top)}: see the table"
+    return ax.plot(
+        across,
+        [top] * len(across),
+        ls="",
+        marker="^",
+        ms=11,
+        mfc="none",
+        mec=LIMIT,
+        zorder=4,
+        label=text,
+        gid="cut",
+    )
 
 
 def _bars(fleets: list[Evaluated], limit: float) -> tuple[list[float], Any]:

@@ -25,6 +25,10 @@ def fleet_text(result: FleetResult) -> str:
         "serving cost": f"{format_money(summary['serving_cost'], currency)}, "
         f"{format_money(summary['cost_per_1000'], currency)} per 1000",
     }
+    for name in dict.fromkeys(result.jobs["name"]):
+        mine = result.jobs[result.jobs["name"] == name]
+        started, done = int(mine["started_days"].notna().sum()), int(mine["finished_days"].notna().sum())
+        figures[f"job {name}"] = f"{len(mine)} asked, {started} started, {done} done"
     table = aligned({name: {"value": value} for name, value in figures.items()}, "figure")
     return f"Serving fleet ({result.arrivals}; {result.resolution})\n{table}"
 

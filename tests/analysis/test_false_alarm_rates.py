@@ -200,6 +200,7 @@ def test_the_chance_that_a_page_is_acted_on_falls_with_false_pages() -> None:
         assert abs(some / pages - 1.0 / (1.0 + 0.8 * share)) < 4.0 * error + 0.03
 
 
+@pytest.mark.slow
 def test_without_fatigue_every_page_is_acted_on() -> None:
     pages, some, share = acted(0.08, 0.0)
     assert share > 0.5

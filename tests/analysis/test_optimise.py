@@ -53,6 +53,7 @@ def test_the_closed_form_interval_is_found_to_two_percent_from_simulation_alone(
     assert found.advantage(found.baseline).low > 0.0
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_finds_the_same() -> None:
     one = small(workers=1, trials=4).to_dict()
     assert one == small(workers=2, trials=4).to_dict()
@@ -67,6 +68,7 @@ def test_a_promising_setting_is_played_more() -> None:
     assert searched.loc[best, "replications"] == 8
 
 
+@pytest.mark.slow
 def test_a_requirement_is_kept() -> None:
     rare = parse_requirement("retrains <= 2")
     found = small(requirements=[rare])
@@ -133,6 +135,7 @@ def test_finalists_are_compared_on_worlds_that_all_met() -> None:
     assert common_means([np.array([1.0, 3.0]), np.array([2.0, 2.0, 90.0])]).tolist() == [2.0, 2.0]
 
 
+@pytest.mark.slow
 def test_a_surface_that_mostly_misses_the_requirement_is_not_kept() -> None:
     missed = small(requirements=[parse_requirement("mean_accuracy > 0.99")]).trials
     assert "surface" not in set(missed["origin"])

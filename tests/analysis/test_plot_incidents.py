@@ -209,7 +209,9 @@ def test_rows_that_are_too_many_are_counted():
     assert f"{dearest.failure.name}\n" in said
 
 
-@pytest.mark.parametrize("days", [None, 1.0, 28.0])
+@pytest.mark.parametrize(
+    "days", [None, *(pytest.param(days, marks=pytest.mark.slow) for days in (1.0, 28.0))]
+)
 def test_nothing_overlaps_and_all_is_in_the_picture(played, days):
     start = {None: None, 1.0: float(int(story_of(played)[0])), 28.0: 0.0}[days]
     ax = plot_incidents(played, start, days or 7.0)

@@ -138,6 +138,7 @@ def _steady(system: float, replication: int) -> float:
     return system + 0.1 * math.sin(replication)
 
 
+@pytest.mark.slow
 def test_workers_do_not_show():
     alone = select_best(_steady, [1.0, 0.0, 0.95], delta=0.01, step=4, workers=1)
     many = select_best(_steady, [1.0, 0.0, 0.95], delta=0.01, step=4, workers=2)

@@ -199,6 +199,7 @@ def test_a_monitor_that_is_not_heeded_is_worth_its_price() -> None:
     assert trigger.value.mean == pytest.approx(bare - run(scenario, "triggered").summary["annual_cost"])
 
 
+@pytest.mark.slow
 def test_all_methods_together_for_any_number_of_workers(tmp_path: Path) -> None:
     inputs = [
         parse_input(NOISY, text)

@@ -88,6 +88,7 @@ def test_few_rows_are_said_to_be_chance():
     assert "chance" not in sure.verdict()
 
 
+@pytest.mark.slow
 def test_p_values_are_uniform_without_any_shift():
     """Of 400 columns that did not change about 5 % are below 0.05, and none is found with the correction."""
     rng = np.random.default_rng(2)
@@ -240,6 +241,7 @@ def test_one_missing_value_of_three_is_weighed_exactly():
     assert table_drift(first, second, categorical=["x"]).table().loc["x", "p_value"] == pytest.approx(3 / 153)
 
 
+@pytest.mark.slow
 def test_one_shift_among_many_columns_is_no_chance():
     """9,999 draws alone give at least p = 1e-4, and 600 columns a corrected 0.06."""
     rng = np.random.default_rng(4)

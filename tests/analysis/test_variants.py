@@ -124,6 +124,7 @@ def test_returns_are_savings_over_spending(found: VariantComparison) -> None:
     assert row["roi"] == pytest.approx(row["saves"] / row["spends"])
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_does_not_show(base: Scenario) -> None:
     short, variants = base.with_(horizon="30d"), ["base", "daily@scheduled:best"]
     one, two = (compare_variants(short, variants, replications=3, workers=w) for w in (1, 2))

@@ -105,8 +105,14 @@ def shared_windows(result: Result) -> list[int]:
 
 PAIRS = [(number, policy) for number in range(SCENARIOS) for policy in Maker(number).policies()]
 
+FAST = 13
+"""Random scenarios of the fast run; the others are slow tests."""
 
-@pytest.mark.parametrize(("number", "policy"), PAIRS)
+
+@pytest.mark.parametrize(
+    ("number", "policy"),
+    [pytest.param(*pair, marks=pytest.mark.slow) if pair[0] >= FAST else pair for pair in PAIRS],
+)
 def test_random_scenarios_agree(number, policy):
     scenario = Maker(number).scenario()
     found = differences(sim.run(scenario, policy, seed=number), run_plainly(scenario, policy, seed=number))

@@ -379,7 +379,8 @@ AB = {"strategy": "ab_test", "minimum": "0d", "maximum": "10d"}
 
 
 @pytest.mark.parametrize(
-    ("correction", "share"), [("none", None), ("pocock", 0.05), ("obrien_fleming", 0.05)]
+    ("correction", "share"),
+    [("none", None), pytest.param("pocock", 0.05, marks=pytest.mark.slow), ("obrien_fleming", 0.05)],
 )
 def test_peeking_finds_differences_that_are_not_there_unless_it_is_corrected(
     correction: str, share: float | None

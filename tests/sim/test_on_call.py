@@ -645,7 +645,7 @@ def erlang_c(servers: int, load: float) -> float:
 
 
 @pytest.mark.parametrize(
-    ("people", "rate"), [(1, 3.6), (2, 8.0), pytest.param(3, 14.0, marks=pytest.mark.slow)]
+    ("people", "rate"), [(1, 3.6), *(pytest.param(*p, marks=pytest.mark.slow) for p in ((2, 8.0), (3, 14.0)))]
 )
 def test_engineers_are_servers_of_a_queue(people: int, rate: float) -> None:
     # Poisson incidents and exponential repairs of 4 h: waits equal those of M/M/c within 3.5 standard errors of 16

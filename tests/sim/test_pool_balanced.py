@@ -27,6 +27,9 @@ from pool_cases import Action, assert_equal_to_twin, columns, drive, random_acti
 TRUST = 0.999
 FOREVER = 1e9
 
+FIRST = [BALANCING[0], *(pytest.param(b, marks=pytest.mark.slow) for b in BALANCING[1:])]
+"""One in the fast run, the others among the slow tests."""
+
 
 def small_case(seed: int, requests: int = 150) -> tuple[Any, Any, list[Action], float, dict[str, Any]]:
     """Odd seeds on a lattice of quarter seconds, where much happens at the same instant."""
@@ -78,7 +81,7 @@ def test_the_small_cases_hold_all_that_can_happen():
     assert min(*counts.values(), restarts, lone, batches, simultaneous) > 20
 
 
-@pytest.mark.parametrize("balancing", BALANCING)
+@pytest.mark.parametrize("balancing", FIRST)
 def test_blocks_and_calls_change_no_bit(balancing):
     for seed in (20, 21, 22):
         times, work, actions, until, options = small_case(seed, requests=3000)
@@ -100,7 +103,7 @@ def test_blocks_and_calls_change_no_bit(balancing):
                 assert column.tobytes() == cut[name].tobytes()
 
 
-@pytest.mark.parametrize("balancing", BALANCING)
+@pytest.mark.parametrize("balancing", FIRST)
 def test_littles_law_holds_exactly(balancing):
     """On a lattice the number in the system is known between the points, and its integral is the sum of sojourns."""
     for seed in (31, 33, 35):

@@ -2,7 +2,7 @@
 
 >>> import scenarios
 >>> effects = [{"signal": "age", "stall": "18h"}]
->>> system = scenarios.load("rotting_asset", horizon="60d", window="15min", quality__decay="0/d",
+>>> system = scenarios.load("rotting_asset", horizon="20d", window="15min", quality__decay="0/d",
 ...     signals=[{"name": "age", "kind": "freshness", "age": "4min"}],
 ...     failures=[{"name": "lag", "rate": "1/d", "accuracy_drop": 0.09, "effects": effects}],
 ...     monitors=[{"metric": "signal", "signal": "age", "deadline": "1h", "cooldown": 0}])

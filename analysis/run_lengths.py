@@ -289,7 +289,7 @@ def design_ewma(in_control: float, shift: float, *, smoothing: float | None = No
     smoothing: lambda in [0.001, 1]; the best in [0.01, 1] unless given
     Raises ValueError outside these ranges.
 
-    >>> design = design_ewma(500, shift=1)
+    >>> design = design_ewma(500, shift=1, smoothing=0.13)
     >>> round(design.smoothing, 2), round(design.width, 2), round(design.out_of_control, 1)
     (0.13, 2.88, 10.2)
     """

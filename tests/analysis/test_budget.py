@@ -70,6 +70,7 @@ def test_a_plan_in_a_shared_world_gives_what_it_gives_alone() -> None:
         np.testing.assert_array_equal(row, alone)
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_finds_the_same(searched: BudgetFound) -> None:
     again = budget(few_layers(), replications=12, workers=2, limit="$300/month")
     assert plain(again) == plain(searched)

@@ -67,7 +67,8 @@ def test_tasks_are_taken_only_when_there_is_work_for_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "executor", [Here(), Processes(2), pytest.param(Dask(workers=1), marks=pytest.mark.slow)]
+    "executor",
+    [Here(), *(pytest.param(far, marks=pytest.mark.slow) for far in (Processes(2), Dask(workers=1)))],
 )
 def test_errors_of_tasks_come_back_whole(executor: Executor) -> None:
     with pytest.raises(OSError, match="No space left on device") as caught:
@@ -75,6 +76,7 @@ def test_errors_of_tasks_come_back_whole(executor: Executor) -> None:
     assert caught.value.errno == 28
 
 
+@pytest.mark.slow
 def test_workers_use_one_thread_each() -> None:
     assert list(Processes(2).run(threads_of, [0])) == [(1, "1")]
 

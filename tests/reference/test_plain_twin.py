@@ -105,7 +105,7 @@ def shared_windows(result: Result) -> list[int]:
 
 PAIRS = [(number, policy) for number in range(SCENARIOS) for policy in Maker(number).policies()]
 
-FAST = 13
+FAST = 7
 """Random scenarios of the fast run; the others are slow tests."""
 
 
@@ -221,7 +221,9 @@ def test_much_happens_in_random_scenarios():
     pytest.fail(f"too little happened: {[kind for kind, least in wanted.items() if happened[kind] < least]}")
 
 
-@pytest.mark.parametrize("number", range(SCENARIOS))
+@pytest.mark.parametrize(
+    "number", [pytest.param(n, marks=pytest.mark.slow) if n >= FAST else n for n in range(SCENARIOS)]
+)
 def test_how_far_the_engine_looks_ahead_never_shows(number, monkeypatch):
     scenario, policy = Maker(number).scenario(), "hybrid:4d"
     usual = sim.run(scenario, policy, seed=number)

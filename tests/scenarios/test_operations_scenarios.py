@@ -121,10 +121,12 @@ class TestTrainingServingSkew:
         assert 1.0 < mean_of(days).low < mean_of(days).high < 3.0
         assert days.quantile(0.9) < 3.0
 
+    @pytest.mark.slow
     def test_a_weekly_review_needs_one_to_two_weeks(self) -> None:
         for failure in FAULTS["training_serving_skew"]:
             assert 5.0 < days_to_detection("weekly_review", failure).mean() < 17.0
 
+    @pytest.mark.slow
     def test_checks_save_more_than_their_price(self) -> None:
         found = played("training_serving_skew", 40, "base", "skew_checks", "weekly_review")
         assert found.difference("skew_checks", "base", LEVEL).high < 0.0
@@ -202,6 +204,7 @@ class TestFeatureStore:
         assert found.difference("feature_store", "base", LEVEL).high < -100_000.0
         assert found.returns().loc["feature_store", "spends"] == pytest.approx(20_000.0, rel=0.01)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("rate", "sign"), [("10k/d", 1.0), ("100k/d", -1.0)])
     def test_it_pays_for_models_that_are_busy_enough(self, rate: str, sign: float) -> None:
         scenario = scenarios.load("uber_feature_store", traffic__rate=rate)

@@ -122,7 +122,9 @@ def test_defaults_are_those_of_river(name: str) -> None:
     assert ours == theirs
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "kswin" else name for name in PEERS]
+)
 def test_alarms_on_random_streams(name: str) -> None:
     found = 0
     for seed in range(STREAMS):

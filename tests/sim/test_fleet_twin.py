@@ -18,6 +18,8 @@ from fleet_cases import small_random_fleet as random_scenario
 from plain_fleet import PlainFleet
 
 CONFIGURATIONS = 24
+FAST = 9
+"""Configurations of the fast run; the others are slow tests."""
 REPLICA = (
     "replica launched",
     "replica up",
@@ -28,7 +30,9 @@ REPLICA = (
 )
 
 
-@pytest.mark.parametrize("number", range(CONFIGURATIONS))
+@pytest.mark.parametrize(
+    "number", [pytest.param(n, marks=pytest.mark.slow) if n >= FAST else n for n in range(CONFIGURATIONS)]
+)
 def test_a_fleet_equals_a_plain_one(number: int) -> None:
     scenario = random_scenario(number)
     world = World(scenario, seed=number)

@@ -38,12 +38,15 @@ from scenarios.serving_checks import check_serving
 from scenarios.signal_monitors import check_signal_monitor
 from scenarios.signals import SOURCE_CADENCES, Layer, Signal
 from scenarios.telemetry import Telemetry
+from scenarios.topics import Topic
 from scenarios.units import Accuracy, MoneyPerItem, PositiveDays, format_duration
 from scenarios.whole_windows import check_whole_windows
 from scenarios.world import Feature, Labels, Quality, RecordedQuality, Slice, Traffic, none_from_word
 
 MAX_WINDOWS = 2_000_000
 MAX_CELLS = 200_000_000
+TOLD = ("title", "topic", "story", "question", "source", "look_at")
+"""Fields that tell people about the scenario and change no result."""
 DEFAULT_POLICIES = ("never", "scheduled:best", "triggered", "cost-aware", "oracle")
 
 
@@ -66,9 +69,13 @@ class Scenario(Component):
     """
 
     title: str = Field(min_length=1, description="what the system is")
+    topic: Topic | None = Field(default=None, description="part of the library in which it is listed")
     story: str = Field(default="", description="a paragraph of context")
     question: str = Field(default="", description="the main question")
     source: str = Field(default="", description="where the figures come from")
+    look_at: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=[], description="commands to try and what to look at in what they print"
+    )
     horizon: PositiveDays = Field(default=365.0, description="simulated time")
     window: PositiveDays = Field(
         default=1 / 24, description="resolution of the data plane: the world is constant within a window"
@@ -219,7 +226,7 @@ class Scenario(Component):
 
     def hash(self) -> str:
         """SHA-256 of the scenario's content: equal scenarios have equal hashes, wherever they are stored."""
-        content = self.model_dump(mode="json", exclude={"title", "story", "question", "source", "overlays"})
+        content = self.model_dump(mode="json", exclude={*TOLD, "overlays"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def with_(self, **overrides: Any) -> Scenario:

@@ -110,8 +110,9 @@ def _field_rows(value: Any, path: str, field: FieldInfo, default: Any) -> Iterat
             yield _row(path, "all defaults", field, default, changed=True)
         yield from inner
     elif _is_list_of_parts(value):
+        usual = default if value == default else [_MISSING] * len(value)
         for number, item in enumerate(value):
-            yield from _rows(item, f"{path}[{number}].", _MISSING)
+            yield from _rows(item, f"{path}[{number}].", usual[number])
     else:
         quantity = item_quantity_of(field)
         yield _row(path, _text(value, quantity), field, default, changed=value != default)

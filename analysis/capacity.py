@@ -28,6 +28,7 @@ from analysis.traffic_scaling import scaled
 from scenarios.schema import Scenario
 from scenarios.serving_arrivals import Trace
 from scenarios.serving_control import FixedReplicas, ScheduledReplicas
+from sim.displays import Displayed
 from sim.fleet_days import run_fleet
 from sim.fleet_result import FleetResult
 
@@ -86,8 +87,8 @@ class Curve:
         return knee(replicas=self.replicas, values=values, scale=self.scale)
 
 
-@dataclass(frozen=True)
-class CapacityFound:
+@dataclass(frozen=True, repr=False)
+class CapacityFound(Displayed):
     """What a search for the cheapest fleet found."""
 
     scenario: Scenario
@@ -119,6 +120,28 @@ class CapacityFound:
         from analysis.report_capacity import capacity_text
 
         return capacity_text(self)
+
+    @property
+    def _currency(self) -> str:
+        return self.scenario.currency
+
+    def headline(self) -> str:
+        """Which fleet, what it costs, and how sure that is."""
+        return f"{self.scenario.title}, {len(self.fleets)} fleets: {self.verdict()}"
+
+    def _shown(self) -> pd.DataFrame:
+        columns = [
+            "cost_month",
+            "cost_per_1000",
+            "latency_s",
+            "loss",
+            "mean_replicas",
+            "utilisation_p50",
+            "kept",
+        ]
+        found = self.table().set_index("fleet")
+        found = found[found["frontier"] | found["chosen"]]
+        return found[[*columns, "chosen"]].rename(columns={"loss": "lost_share"})
 
     @property
     def keeps(self) -> bool:

@@ -36,6 +36,7 @@ from scenarios.currency import foreign_currency
 from scenarios.policies import PolicySpec
 from scenarios.schema import Scenario
 from scenarios.units import DAYS_PER_MONTH, MONEY, MONEY_RATE, MONTHS_PER_YEAR
+from sim.displays import Displayed
 from sim.engine import monitors_of
 from sim.policies import Oracle, Policy
 
@@ -52,8 +53,8 @@ RARE = 10
 """Worlds with an incident, below which the user is warned."""
 
 
-@dataclass(frozen=True)
-class BudgetFound:
+@dataclass(frozen=True, repr=False)
+class BudgetFound(Displayed):
     """What a search over monitoring plans found; money a year unless it says a month."""
 
     scenario: Scenario
@@ -78,6 +79,26 @@ class BudgetFound:
         from analysis.report_budget import budget_text
 
         return budget_text(self)
+
+    @property
+    def _currency(self) -> str:
+        return self.scenario.currency
+
+    def headline(self) -> str:
+        """The verdict over all plans."""
+        return f"{self.scenario.title}, {len(self.plans)} plans: {self.verdict()}"
+
+    def _shown(self) -> pd.DataFrame:
+        columns = [
+            "monitoring",
+            "loss",
+            "total",
+            "roi",
+            "incidents_per_year",
+            "mttd_hours",
+            "undetected_share",
+        ]
+        return self.frontier().set_index("plan")[[*columns, "best"]]
 
     @property
     def replications(self) -> int:

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from analysis.data_tables import is_numeric, read_table, same_columns, with_plain_names
 from scenarios.monitoring import SOURCE_THRESHOLDS
+from sim.displays import Displayed
 from sim.kernels.reference import Reference
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from analysis.plot_panels import Panels
 
 MODERATE_PSI = 0.1
 """PSI between this and the alert threshold is a moderate shift. Source: chapter, 'Quantifying Drift'."""
@@ -34,8 +35,8 @@ _MANY_VALUES = 50
 _NAMED = 6
 
 
-@dataclass(frozen=True, eq=False)
-class TableDrift:
+@dataclass(frozen=True, eq=False, repr=False)
+class TableDrift(Displayed):
     """Scores of every column of a current table against a reference; see `table_drift`."""
 
     names: tuple[str, str]
@@ -44,6 +45,13 @@ class TableDrift:
     fitted: Reference
     bins: int = 10
     warnings: tuple[str, ...] = ()
+
+    def headline(self) -> str:
+        """The verdict."""
+        return self.verdict()
+
+    def _shown(self) -> pd.DataFrame:
+        return self.table()
 
     @cached_property
     def _table(self) -> pd.DataFrame:
@@ -106,11 +114,12 @@ class TableDrift:
             )
         return text
 
-    def plot(self) -> Figure:
-        """Distributions of the worst columns, reference against current; returns a matplotlib figure."""
+    def plot(self) -> Panels:
+        """Distributions of the worst columns, reference against current; returns matplotlib axes, one a panel."""
         from analysis.plot_drift import plot_drift
+        from analysis.plot_panels import Panels
 
-        return plot_drift(self)
+        return Panels(plot_drift(self))
 
     def to_dict(self) -> dict[str, Any]:
         """The report as one JSON document; numbers that do not exist are null."""

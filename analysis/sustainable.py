@@ -23,6 +23,7 @@ from analysis.requirements import Check, Requirement
 from analysis.workers import in_order
 from scenarios.policies import PolicySpec
 from scenarios.schema import Scenario
+from sim.displays import Displayed
 from sim.policies import Policy
 
 FIRST_REPLICATIONS = 20
@@ -34,8 +35,8 @@ CHUNK = 10
 """Replications of one task."""
 
 
-@dataclass(frozen=True)
-class Sustained:
+@dataclass(frozen=True, repr=False)
+class Sustained(Displayed):
     """How far the requirement holds."""
 
     scenario: Scenario
@@ -45,6 +46,19 @@ class Sustained:
     points: pd.DataFrame
     """One row a value tried: value, replications, measured, ci_low, ci_high, answer (holds, fails or undecided)."""
     level: float
+
+    @property
+    def _currency(self) -> str:
+        return self.scenario.currency
+
+    def headline(self) -> str:
+        """The answer for people."""
+        return f"{self.scenario.title}: {self.sentence()}"
+
+    def _shown(self) -> pd.DataFrame:
+        return self.points.assign(
+            value=[self.given.shown(value) for value in self.points["value"]]
+        ).set_index("value")
 
     @property
     def holds_at(self) -> float | None:

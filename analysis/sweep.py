@@ -23,6 +23,7 @@ from analysis.store import FORMAT, KIND, Store, create_store, open_store
 from analysis.tasks import Division, Experiment, Receipt, Task, divide, perform
 from scenarios.policies import PolicySpec, parse_policy
 from scenarios.schema import Scenario
+from sim.displays import Displayed
 from sim.policies import Policy
 from sim.record import versions
 
@@ -37,8 +38,8 @@ CHECKED_VARIANTS = 2000
 Progress = Callable[[Receipt], None]
 
 
-@dataclass(frozen=True)
-class Sweep:
+@dataclass(frozen=True, repr=False)
+class Sweep(Displayed):
     """A stored sweep: `table()`, `winners()`, `plot()`, `query(sql)`."""
 
     store: Store
@@ -48,6 +49,20 @@ class Sweep:
         from analysis.sweep_report import sweep_text
 
         return sweep_text(self)
+
+    @property
+    def _currency(self) -> str:
+        return self.currency
+
+    def headline(self) -> str:
+        """How large the sweep was, and how often each policy was cheapest."""
+        won = ", ".join(f"{name} in {count}" for name, count in self.winners()["best"].value_counts().items())
+        return (
+            f"{self.title}, {len(self.design)} variants in {self.replications} worlds each; cheapest: {won}"
+        )
+
+    def _shown(self) -> pd.DataFrame:
+        return self.winners()
 
     @property
     def folder(self) -> Path:

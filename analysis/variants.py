@@ -57,7 +57,7 @@ class Variant:
     """The first policy of the scenario under the overlays when None."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VariantComparison(Comparison):
     """What a comparison of variants found; `runs` has one row a variant (column `policy`) and replication."""
 
@@ -69,6 +69,10 @@ class VariantComparison(Comparison):
         from analysis.report_variants import variants_text
 
         return variants_text(self)
+
+    def headline(self) -> str:
+        """How many variants in how many worlds, and the verdict."""
+        return f"{self.scenario.title}, {len(self.names)} variants in {self.replications} worlds: {self.verdict()}"
 
     @cached_property
     def baseline(self) -> str:

@@ -256,6 +256,7 @@ def drift(
         list[str] | None, typer.Option(help="compare this column of numbers as categories; repeatable")
     ] = None,
     bins: Annotated[int, typer.Option(help="equal-frequency bins of a column", min=2, max=1000)] = 10,
+    seed: Seed = 0,
     out: Out = None,
     json: Json = False,
 ) -> None:
@@ -272,6 +273,7 @@ def drift(
             ignore=ignore or (),
             categorical=categorical or (),
             bins=bins,
+            seed=seed,
         )
         tell_warnings(found.warnings)
         files = save_drift(found, out) if out else []

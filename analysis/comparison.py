@@ -23,11 +23,12 @@ from analysis.statistics import Interval, mean_interval, probability_negative, v
 from analysis.workers import in_order
 from scenarios.policies import PolicySpec, parse_policy
 from scenarios.problems import choice
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from scenarios.units import DAYS_PER_YEAR
 from sim.displays import Displayed
 from sim.ledger import CATEGORIES, WATCHING
 from sim.policies import Oracle, PlannedPolicy, Policy, RandomDates, Scheduled, innermost
+from sim.randomness import check_seed
 from sim.record import Result, versions
 from sim.world import World
 
@@ -245,6 +246,8 @@ def compare(
     >>> float(found.values("scheduled:90d", "retrains")[0])
     4.0
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     check_plan(replications, precision, max_replications)
     entrants, intervals = _entrants(scenario, policies, seed, workers)
     notes = warnings_for(scenario, list(entrants.values()), replications if precision is None else None)
@@ -304,11 +307,16 @@ def row_of(name: str, result: Result) -> dict[str, Any]:
     }
 
 
+def listed_policies(given: Sequence[AnyPolicy] | str) -> list[AnyPolicy]:
+    """The policies as a list; a single text is taken as one policy, and not as its letters."""
+    return [given] if isinstance(given, str) else list(given)
+
+
 def _entrants(
     scenario: Scenario, policies: Sequence[AnyPolicy] | None, seed: int, workers: int | None
 ) -> tuple[dict[str, Policy], dict[str, float]]:
     """Policies by name, with the baselines, and the tuned intervals."""
-    wanted = list(scenario.policies if policies is None else policies)
+    wanted = listed_policies(scenario.policies if policies is None else policies)
     specs: list[PolicySpec | Policy] = [parse_policy(p) if isinstance(p, str) else p for p in wanted]
     names = [spec.name for spec in specs]
     for baseline in ("never", "scheduled:best", "oracle"):

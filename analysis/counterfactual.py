@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 
 from analysis.evaluations import policies_of
 from scenarios.policies import PolicySpec
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from scenarios.units import format_duration, format_money
 from sim.displays import Displayed
 from sim.engine import Run
 from sim.ledger import Ledger
 from sim.policies import Decision, Policy, Wrapper
+from sim.randomness import check_seed
 from sim.record import Event, Result
 from sim.view import View
 from sim.world import World
@@ -315,6 +316,8 @@ def counterfactual(
     >>> found.event_differences[["kind", "in"]].iloc[0].tolist(), found.time
     (['retraining started', 'factual'], 180.0)
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     played = _candidate(scenario, policy, seed)
     world = World(scenario, seed, replication)
     witness = Witness(copy.deepcopy(played))

@@ -29,11 +29,12 @@ from analysis.workers import in_order
 from scenarios.monitoring import Monitor
 from scenarios.policies import PolicySpec, parse_policy
 from scenarios.problems import choice
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from scenarios.signals import Layer
 from scenarios.telemetry import BILLING_MONTH
 from sim.displays import Displayed
 from sim.policies import Policy
+from sim.randomness import check_seed
 
 if TYPE_CHECKING:
     from analysis.plot_panels import Panels
@@ -158,7 +159,7 @@ class DetectionDelays(Displayed):
         return pd.DataFrame([{self.by: name} | self.runs.spending(name) for name in self.runs.groups])
 
     def plot(self) -> Panels:
-        """Delays by failure mode and layer (or monitor), and both delays and false alarms against cost; returns axes."""
+        """Delays by failure mode and layer (or monitor), and delays and false alarms against cost; returns axes."""
         from analysis.plot_delays import plot_delays
         from analysis.plot_panels import Panels
 
@@ -216,6 +217,8 @@ def detection_delays(
     The free perfect monitor (metric truth) belongs to no layer and is left out.
     Raises ValueError for a scenario without monitors or failures, and outside the ranges.
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     if by not in get_args(By):
         raise ValueError(f"by: unknown {by!r}: {choice(str(by), get_args(By))}")
     layers = layers_of(scenario)

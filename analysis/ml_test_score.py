@@ -139,7 +139,7 @@ def band_of(total: float) -> str:
 
 
 def readiness_score(answers: Mapping[str, float] | str | Path) -> ReadinessScore:
-    """The score of answers by test, or of a YAML or JSON file with the field `answers`.
+    """The score of answers by test (0, 0.5 or 1 points each), or of a YAML or JSON file with the field `answers`.
 
     Raises ScenarioError for a file that cannot be read, an unknown test, and an answer other than 0, 0.5 and 1.
 

@@ -34,11 +34,12 @@ from analysis.plan_runs import PlanRuns, Simulator
 from analysis.progress import progress_of
 from scenarios.currency import foreign_currency
 from scenarios.policies import PolicySpec
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from scenarios.units import DAYS_PER_MONTH, MONEY, MONEY_RATE, MONTHS_PER_YEAR
 from sim.displays import Displayed
 from sim.engine import monitors_of
 from sim.policies import Oracle, Policy
+from sim.randomness import check_seed
 
 Array = NDArray[np.float64]
 
@@ -269,6 +270,8 @@ def budget(
     full: play every plan in all worlds. workers: processes, all cores when None; the result is the same for any number.
     Raises ValueError for a scenario with nothing to buy, and for what does not fit.
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     check_level(confidence, "confidence")
     if replications < LEAST:
         raise ValueError(f"replications: got {replications}, expected at least {LEAST}")

@@ -17,10 +17,11 @@ from scenarios.menu import changed_monitor
 from scenarios.monitoring import AdaptiveLimits, Monitor
 from scenarios.policies import PolicySpec
 from scenarios.problems import choice
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from scenarios.units import DURATION, format_duration
 from sim.displays import Displayed
 from sim.policies import Policy
+from sim.randomness import check_seed
 
 if TYPE_CHECKING:
     from analysis.plot_panels import Panels
@@ -130,6 +131,8 @@ def operating_curve(
     The others as in `detection_delays`. Raises ValueError for a monitor that is not there or sees no failure, and for
     settings that do not fit.
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     given = _named(scenario, monitor)
     failures = tuple(f.name for f in scenario.failures if can_see(scenario, [given], f))
     entrant = ready(scenario, policy, replications, confidence)

@@ -22,9 +22,10 @@ from analysis.progress import progress_of
 from analysis.requirements import Check, Requirement
 from analysis.workers import in_order
 from scenarios.policies import PolicySpec
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from sim.displays import Displayed
 from sim.policies import Policy
+from sim.randomness import check_seed
 
 FIRST_REPLICATIONS = 20
 LOOKS = 4
@@ -129,6 +130,8 @@ def largest_sustainable(
     undecided counts as not held. A policy that asks to be tuned is tuned on the scenario as it is. Raises ValueError
     outside these ranges.
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     if not 0.0 < tolerance < 1.0:
         raise ValueError(f"tolerance: got {tolerance}, expected a fraction in (0, 1)")
     if not 0.5 < level < 1.0:

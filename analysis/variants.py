@@ -33,9 +33,10 @@ from analysis.progress import progress_of
 from analysis.workers import in_order
 from scenarios.overlays import Overlay, overlaid
 from scenarios.policies import parse_policy
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from scenarios.units import HOURS_PER_DAY
 from sim.policies import Policy
+from sim.randomness import check_seed
 from sim.record import Result
 from sim.world import World, differing_fields
 
@@ -184,6 +185,8 @@ def compare_variants(
     >>> found.names
     ['as is', 'slow']
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     check_plan(replications, precision, max_replications)
     wanted = _variants_of(variants)
     scenarios: dict[str, Scenario] = {}

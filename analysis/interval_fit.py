@@ -349,12 +349,10 @@ def _mapping(text: str) -> Any:
 
 def plot_fit(found: IntervalFit, ax: Any = None, *, laws: Sequence[str] = LAWS) -> Any:
     """Share of intervals that last longer, recorded and fitted, against hours on a log scale; returns the axes."""
-    from matplotlib.figure import Figure
-
     from analysis.plot_axes import look_of
+    from analysis.plot_styles import new_axes
 
-    if ax is None:
-        ax = Figure(figsize=(6.4, 4.2), layout="constrained").subplots()
+    ax = ax or new_axes(6.4, 4.2)
     hours = 24.0 * found.intervals
     n = len(hours)
     positive = hours > 0.0

@@ -86,9 +86,8 @@ class TrafficDelays(Displayed):
         return f"a drop of accuracy from {self.p0:g} to {self.p1:g} at {rates} request rates, {self.onsets} onsets each"
 
     def _shown(self) -> pd.DataFrame:
-        return self.table().set_index(["requests_per_day", "rule"])[
-            ["samples", "collected_days", "after_a_look_days", "random_days", "expected_days"]
-        ]
+        columns = ["samples", "collected_days", "after_a_look_days", "random_days"]
+        return self.table().set_index(["requests_per_day", "rule"])[columns]
 
     @property
     def samples_by_power(self) -> float:

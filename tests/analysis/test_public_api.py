@@ -23,8 +23,9 @@ MODULES = (*PACKAGES, economics, scores, detectors)
 PUBLIC = [(module, name) for module in MODULES for name in module.__all__]
 UNITS = re.compile(
     r"\b(days?|hours?|h|minutes|weeks?|a year|seconds|ms|periods?|windows?|USD|money|fractions?|shares?|probabilit\w+|"
-    r"percent|nats?|requests|users|labels?|samples?|rows|bytes|GB|points|integers?|counts?|number of|replications?|worlds?|"
-    r"standard deviations?|SDs?|unit|ratio|accurac\w+|observations?|errors?|processes)\b|%|\bin [\[(]|[<>]=? ?[0-9]",
+    r"percent|nats?|requests|users|labels?|samples?|rows|bytes|GB|points?|integers?|counts?|number of|"
+    r"replications?|worlds?|standard deviations?|SDs?|unit|ratio|accurac\w+|observations?|errors?|processes)\b"
+    r"|%|\bin [\[(]|[<>]=? ?[0-9]",
     re.IGNORECASE,
 )
 """Words that say what a number counts or in what it is measured, and ranges."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ NAMES = scenarios.library_names()
 COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
 CITED = r"chapter, |arXiv \d|computed on |Azure Public Dataset"
 """How the source of a scenario begins: the section of the chapter, a paper, or a public data set."""
+loaded = cache(scenarios.load)
 PLAIN: dict[str, Any] = {
     "title": "plain",
     "value_per_query_per_unit_accuracy": "$0.1",
@@ -56,9 +58,7 @@ def bare_numbers(scenario: Scenario) -> list[str]:
 def commands(name: str) -> list[list[str]]:
     """The commands of a scenario's list of what to look at, in words."""
     return [
-        shlex.split(text)
-        for look in scenarios.load(name).look_at
-        for text in re.findall(r"`(halflife [^`]*)`", look)
+        shlex.split(text) for look in loaded(name).look_at for text in re.findall(r"`(halflife [^`]*)`", look)
     ]
 
 
@@ -67,7 +67,7 @@ def commands(name: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_says_what_it_is_asks_and_cites(name):
-    found = scenarios.load(name)
+    found = loaded(name)
     assert found.topic in TOPICS
     assert 40 <= len(found.story.split()) <= 300
     assert found.question.endswith("?")
@@ -81,7 +81,7 @@ def test_topics_are_listed_in_the_order_of_their_headings():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_to_look_at_begins_with_commands_that_are_right(name):
-    assert all(look.startswith("`halflife ") for look in scenarios.load(name).look_at)
+    assert all(look.startswith("`halflife ") for look in loaded(name).look_at)
     for _, command, *arguments in commands(name):
         known = COMMANDS[command]
         given = known.make_context(command, list(arguments)).params  # raises for an unknown option or value
@@ -89,7 +89,8 @@ def test_what_to_look_at_begins_with_commands_that_are_right(name):
             continue
         assert given["scenario"] == name
         changed = dict(parse_override(text) for text in given.get("overrides") or [])
-        found = scenarios.load(name, overlay=given.get("overlays") or [], **changed)
+        overlays = given.get("overlays") or []
+        found = scenarios.load(name, overlay=overlays, **changed) if overlays or changed else loaded(name)
         for variant in given.get("variant") or []:
             overlaid(found, variant)
         policies = given.get("policy") or []
@@ -99,7 +100,7 @@ def test_what_to_look_at_begins_with_commands_that_are_right(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_unit_on_every_number_that_has_a_dimension(name):
-    found = scenarios.load(name)
+    found = loaded(name)
     assert bare_numbers(found) == []
     for overlay in found.overlays:
         assert bare_numbers(overlaid(found, overlay)) == [], overlay

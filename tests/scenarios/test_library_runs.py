@@ -26,13 +26,14 @@ OTHER = {
     "youtube_feedback": 120,
 }
 """Windows of those whose windows are long or full, and of those with an onset that must be before the horizon."""
-SERVING = tuple(name for name in NAMES if scenarios.load(name).serving is not None)
+loaded = cache(scenarios.load)
+SERVING = tuple(name for name in NAMES if loaded(name).serving is not None)
 
 
 @cache
 def short(name: str) -> Scenario:
     """The scenario over its first windows; a window is what everything in it must be a multiple of."""
-    scenario = scenarios.load(name)
+    scenario = loaded(name)
     windows = min(OTHER.get(name, WINDOWS), scenario.windows)
     return scenario.with_(horizon=f"{windows * scenario.window!r}d")
 

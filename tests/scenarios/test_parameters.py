@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 import scenarios
@@ -10,6 +12,7 @@ from scenarios.parameters import REQUIRED, Parameter, parameters
 from scenarios.schema import TOLD
 
 
+@cache
 def rows(name: str, **changes: object) -> dict[str, Parameter]:
     return {row.path: row for row in parameters(scenarios.load(name, **changes))}
 

@@ -102,11 +102,8 @@ def _default(field: FieldInfo) -> Any:
 
 def _field_rows(value: Any, path: str, field: FieldInfo, default: Any) -> Iterator[Parameter]:
     if isinstance(value, BaseModel) and not _is_short(value):
-        if all(value == default and row.changed is False for row in _rows(value, "", default)):
-            yield from _rows(value, f"{path}.", default)
-            return
         inner = list(_rows(value, f"{path}.", default))
-        if not any(row.changed for row in inner):  # it is there, which is not the default, and all in it is
+        if value != default and not any(row.changed for row in inner):  # it is there, with all its defaults
             yield _row(path, "all defaults", field, default, changed=True)
         yield from inner
     elif _is_list_of_parts(value):

@@ -111,8 +111,8 @@ def _key_in(container: Any, part: str, trail: Trail, path: str) -> str | int:
         fail(OVERRIDE, None, f"{where} is {shown(container)}, which has no fields", path)
     if not part.isdecimal():
         meant = _named(container, part)
-        hint = "" if meant is None else f"did you mean {where}[{meant}]? "
-        fail(OVERRIDE, None, f"{where} is a list: {hint}expected an index such as {where}[0]", path)
+        hint = "," if meant is None else f": did you mean {where}[{meant}]?"
+        fail(OVERRIDE, None, f"{where} is a list{hint} expected an index such as {where}[0]", path)
     if int(part) >= len(container):
         fail(OVERRIDE, None, f"index {part} is out of range: {where} has {len(container)} items", path)
     return int(part)

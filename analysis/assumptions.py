@@ -14,8 +14,9 @@ from analysis.evaluations import play, policies_of
 from analysis.inputs import Input, changed, default_inputs, distinct
 from analysis.workers import in_order
 from scenarios.policies import PolicySpec
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from sim.policies import Policy
+from sim.randomness import check_seed
 
 Array = NDArray[np.float64]
 COLUMN = "annual_cost"
@@ -86,6 +87,8 @@ def assumptions(
     `never`). A schedule that asks to be tuned is tuned once, on the scenario as it is. inputs: `default_inputs`
     when None. Raises ValueError for another number of policies and for no inputs.
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     if policies is None:
         policies = ("triggered", "scheduled:best") if scenario.triggers else ("scheduled:best", "never")
     if len(policies) != 2:

@@ -43,6 +43,7 @@ from analysis.replay_policies import (
     parse_policy,
 )
 from analysis.schedules import BestInterval, Mask, Oracle, Plan, Problem
+from sim.displays import Displayed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,8 +93,8 @@ class Replay:
         return float(self.accuracy.mean())
 
 
-@dataclass(frozen=True, eq=False)
-class Backtest:
+@dataclass(frozen=True, eq=False, repr=False)
+class Backtest(Displayed):
     """Policies replayed on one matrix, in the order given.
 
     replays: one a policy
@@ -105,6 +106,18 @@ class Backtest:
     replays: tuple[Replay, ...]
     oracle: Replay
     twins: dict[int, tuple[float, float]]
+
+    def headline(self) -> str:
+        """The verdict."""
+        return self.verdict()
+
+    def _shown(self) -> pd.DataFrame:
+        # Prices of a backtest have no currency: they are those of the caller.
+        return (
+            self.table()
+            .set_index("policy")
+            .rename(columns={"total_cost": "total", "regret": "above optimum"})
+        )
 
     @property
     def best_interval(self) -> int:

@@ -25,11 +25,13 @@ from analysis.progress import progress_of
 from analysis.queueing import knee
 from analysis.sustainable_rate import SustainableRate, sustainable_rate
 from analysis.traffic_scaling import scaled
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from scenarios.serving_arrivals import Trace
 from scenarios.serving_control import FixedReplicas, ScheduledReplicas
+from sim.displays import Displayed
 from sim.fleet_days import run_fleet
 from sim.fleet_result import FleetResult
+from sim.randomness import check_seed
 
 REPLICATIONS = 3
 FACTORS = (2.0, 5.0)
@@ -86,8 +88,8 @@ class Curve:
         return knee(replicas=self.replicas, values=values, scale=self.scale)
 
 
-@dataclass(frozen=True)
-class CapacityFound:
+@dataclass(frozen=True, repr=False)
+class CapacityFound(Displayed):
     """What a search for the cheapest fleet found."""
 
     scenario: Scenario
@@ -119,6 +121,28 @@ class CapacityFound:
         from analysis.report_capacity import capacity_text
 
         return capacity_text(self)
+
+    @property
+    def _currency(self) -> str:
+        return self.scenario.currency
+
+    def headline(self) -> str:
+        """Which fleet, what it costs, and how sure that is."""
+        return f"{self.scenario.title}, {len(self.fleets)} fleets: {self.verdict()}"
+
+    def _shown(self) -> pd.DataFrame:
+        columns = [
+            "cost_month",
+            "cost_per_1000",
+            "latency_s",
+            "loss",
+            "mean_replicas",
+            "utilisation_p50",
+            "kept",
+        ]
+        found = self.table().set_index("fleet")
+        found = found[found["frontier"] | found["chosen"]]
+        return found[[*columns, "chosen"]].rename(columns={"loss": "lost_share"})
 
     @property
     def keeps(self) -> bool:
@@ -186,6 +210,8 @@ def capacity(
     quick: the search alone, without what-ifs, curve and sustainable rate. Raises ValueError for a scenario without
     `serving` or objective, and for a menu of which nothing fits.
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     if replications < 1:
         raise ValueError(f"replications: got {replications}, expected at least 1")
     promise = Promise.of(scenario)
@@ -226,7 +252,13 @@ def capacity(
 
 
 def largest_rate(scenario: Scenario, *, seed: int = 0, progress: bool = False) -> SustainableRate:
-    """The maximum sustainable rate of the fleet as the scenario has it: `analysis.sustainable_rate`."""
+    """The largest rate (requests per second) that the fleet of the scenario carries: `analysis.sustainable_rate`.
+
+    seed: of the simulated requests, an integer >= 0; progress: show a bar. Raises ValueError for a scenario without a
+    serving fleet.
+    """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     with progress_of(progress, "runs", None) as step:
         return sustainable_rate(scenario, seed=seed, factors=FACTORS, step=step)
 

@@ -12,7 +12,15 @@ from typing import Annotated
 
 import typer
 
-from analysis import cli_budget, cli_capacity, cli_decisions, cli_delays, cli_sweep, cli_test_score
+from analysis import (
+    cli_budget,
+    cli_capacity,
+    cli_decisions,
+    cli_delays,
+    cli_library,
+    cli_sweep,
+    cli_test_score,
+)
 from analysis.cli_variants import Variants, compare_these
 from analysis.command_line import (
     Json,
@@ -34,15 +42,16 @@ from analysis.command_line import (
     tell_warnings,
     user_errors,
 )
+from analysis.completion import complete_policy, complete_scenario
 
 app = typer.Typer(
     name="halflife",
     help="Simulate how a deployed model decays, and decide when to retrain it.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+cli_library.register(app)
 
 
 def main() -> None:
@@ -50,76 +59,11 @@ def main() -> None:
     app()
 
 
-@app.command("list")
-def list_scenarios(
-    overlays: Annotated[
-        bool, typer.Option("--overlays", help="list the overlays instead, for --overlay and --variant")
-    ] = False,
+@app.command()
+def validate(
+    file: Annotated[str, typer.Argument(help="a scenario file", autocompletion=complete_scenario)],
     json: Json = False,
 ) -> None:
-    """List the scenarios of the library."""
-    from scenarios.loader import library_names
-
-    if overlays:
-        _list_overlays(json)
-        return
-
-    entries = [(name, load(name)) for name in library_names()]
-    if json:
-        show_json([{"name": n, "title": s.title, "question": s.question} for n, s in entries])
-        return
-    width = max(len(name) for name, _ in entries)
-    for name, scenario in entries:
-        typer.echo(f"{name.ljust(width)}  {scenario.question or scenario.title}")
-
-
-def _list_overlays(json: bool) -> None:
-    from scenarios.overlays import about_overlay, overlay_names
-
-    entries = [(name, about_overlay(name)) for name in overlay_names()]
-    if json:
-        show_json([{"name": name, "about": about} for name, about in entries])
-        return
-    width = max(len(name) for name, _ in entries)
-    for name, about in entries:
-        typer.echo(f"{name.ljust(width)}  {about}")
-
-
-@app.command()
-def show(scenario: Scenario, overlays: Overlays = None, overrides: Set = None, json: Json = False) -> None:
-    """Print a scenario's story and its parameters."""
-    found = load(scenario, overrides, overlays)
-    if json:
-        show_json(found.model_dump(mode="json"))
-        return
-    content = found.model_dump(mode="json", exclude_defaults=True)
-    for part, written in content.items():
-        # A part that is there and all default means something: its defaults say what.
-        if written == {}:
-            content[part] = getattr(found, part).model_dump(mode="json", exclude_none=True)
-    from io import StringIO
-
-    from ruamel.yaml import YAML
-
-    for field in ("title", "story", "question", "source"):
-        content.pop(field, None)
-    content["policies"] = [policy.name for policy in found.policies]
-    text = StringIO()
-    writer = YAML()
-    writer.default_flow_style = None
-    writer.dump(content, text)
-    typer.echo(f"{found.title}\n")
-    question = f"Question: {found.question}" if found.question else ""
-    source = f"Source: {found.source}" if found.source else ""
-    origin = "\n".join(filter(None, (question, source)))
-    for paragraph in filter(None, (found.story.strip(), origin)):
-        typer.echo(f"{paragraph}\n")
-    typer.echo("Parameters that differ from the defaults\n")
-    typer.echo(text.getvalue().rstrip())
-
-
-@app.command()
-def validate(file: Annotated[str, typer.Argument(help="a scenario file")], json: Json = False) -> None:
     """Check a scenario file; say file, line, field, value and what would be right."""
     found = load(file)
     if json:
@@ -143,7 +87,10 @@ def run(
     policy: Annotated[
         str | None,
         typer.Option(
-            "--policy", "-p", help="e.g. scheduled:7d; the first of the scenario's policies when not given"
+            "--policy",
+            "-p",
+            help="e.g. scheduled:7d; the first of the scenario's policies when not given",
+            autocompletion=complete_policy,
         ),
     ] = None,
     replication: Replication = 0,
@@ -309,6 +256,7 @@ def drift(
         list[str] | None, typer.Option(help="compare this column of numbers as categories; repeatable")
     ] = None,
     bins: Annotated[int, typer.Option(help="equal-frequency bins of a column", min=2, max=1000)] = 10,
+    seed: Seed = 0,
     out: Out = None,
     json: Json = False,
 ) -> None:
@@ -325,6 +273,7 @@ def drift(
             ignore=ignore or (),
             categorical=categorical or (),
             bins=bins,
+            seed=seed,
         )
         tell_warnings(found.warnings)
         files = save_drift(found, out) if out else []

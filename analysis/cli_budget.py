@@ -26,6 +26,7 @@ from analysis.command_line import (
     tell_warnings,
     user_errors,
 )
+from analysis.completion import complete_policy
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +42,7 @@ def budget(
             "--policy",
             "-p",
             help="what retrains meanwhile; triggered where the scenario has triggers, else never",
+            autocompletion=complete_policy,
         ),
     ] = None,
     limit: Annotated[

@@ -29,6 +29,7 @@ from analysis.command_line import (
     tell_files,
     user_errors,
 )
+from analysis.completion import complete_policy
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +44,10 @@ def sensitivity(
     policy: Annotated[
         list[str] | None,
         typer.Option(
-            "--policy", "-p", help="two: the one in question and its rival; triggered and scheduled:best"
+            "--policy",
+            "-p",
+            help="two: the one in question and its rival; triggered and scheduled:best",
+            autocompletion=complete_policy,
         ),
     ] = None,
     uncertain: Annotated[
@@ -133,7 +137,13 @@ def optimise(
         ),
     ] = None,
     policy: Annotated[
-        str | None, typer.Option("--policy", "-p", help="e.g. scheduled:7d or 'triggered:psi>{limit}'")
+        str | None,
+        typer.Option(
+            "--policy",
+            "-p",
+            help="e.g. scheduled:7d or 'triggered:psi>{limit}'",
+            autocompletion=complete_policy,
+        ),
     ] = None,
     objective: Annotated[
         list[str] | None,
@@ -250,7 +260,15 @@ def _largest(
 
 def replay(
     scenario: Scenario,
-    policy: Annotated[str, typer.Option("--policy", "-p", help="e.g. triggered or scheduled:30d")],
+    policy: Annotated[
+        str,
+        typer.Option(
+            "--policy",
+            "-p",
+            help="e.g. triggered or scheduled:30d",
+            autocompletion=complete_policy,
+        ),
+    ],
     skip_retraining: Annotated[
         int | None, typer.Option(help="number of the retraining, from 1", min=1)
     ] = None,

@@ -28,6 +28,7 @@ from analysis.command_line import (
     tell_warnings,
     user_errors,
 )
+from analysis.completion import complete_policy
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +39,13 @@ def register(app: typer.Typer) -> None:
 def delays(
     scenario: Scenario,
     policy: Annotated[
-        str | None, typer.Option("--policy", "-p", help="what retrains meanwhile; never when not given")
+        str | None,
+        typer.Option(
+            "--policy",
+            "-p",
+            help="what retrains meanwhile; never when not given",
+            autocompletion=complete_policy,
+        ),
     ] = None,
     reps: Annotated[
         int | None, typer.Option(help="replications; 20, and 4 of 60 onsets each with --traffic", min=2)

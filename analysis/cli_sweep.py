@@ -21,6 +21,7 @@ from analysis.command_line import (
     tell_files,
     user_errors,
 )
+from analysis.completion import complete_policy
 
 if TYPE_CHECKING:
     from analysis.designs import Design
@@ -54,7 +55,13 @@ def sweep(
     ] = None,
     method: Annotated[str, typer.Option(help="of the sample: random, lhs or sobol")] = "lhs",
     policy: Annotated[
-        list[str] | None, typer.Option("--policy", "-p", help="e.g. scheduled:7d; repeatable")
+        list[str] | None,
+        typer.Option(
+            "--policy",
+            "-p",
+            help="e.g. scheduled:7d; repeatable",
+            autocompletion=complete_policy,
+        ),
     ] = None,
     reps: Annotated[
         int | None, typer.Option(help="replications of each variant; 10 when not given", min=1)

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from analysis.completion import complete_overlay, complete_policy, complete_scenario, complete_setting
+
 
 @contextmanager
 def user_errors() -> Iterator[None]:
@@ -43,7 +45,10 @@ def out_folder(text: str | Path) -> Path:
 
 
 Scenario = Annotated[
-    str, typer.Argument(help="a library name (see `halflife list`) or a path to a YAML file")
+    str,
+    typer.Argument(
+        help="a library name (see `halflife list`) or a path to a YAML file", autocompletion=complete_scenario
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document on stdout")]
 Seed = Annotated[int, typer.Option(help="seed of all randomness", min=0)]
@@ -53,7 +58,12 @@ Out = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="change a field, e.g. quality.decay=1%/d; repeatable"),
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="change a field, e.g. quality.decay=1%/d; repeatable",
+        autocompletion=complete_setting,
+    ),
 ]
 Overlays = Annotated[
     list[str] | None,
@@ -62,12 +72,16 @@ Overlays = Annotated[
         "-O",
         metavar="NAME",
         help="lay a partial scenario over it: ad_hoc, repeatable, scalable, one of its own or a YAML file; repeatable",
+        autocompletion=complete_overlay,
     ),
 ]
 Policies = Annotated[
     list[str] | None,
     typer.Option(
-        "--policy", "-p", help="e.g. scheduled:7d, triggered:psi>0.2, hybrid:30d, file.py:Class; repeatable"
+        "--policy",
+        "-p",
+        help="e.g. scheduled:7d, triggered:psi>0.2, hybrid:30d, file.py:Class; repeatable",
+        autocompletion=complete_policy,
     ),
 ]
 Workers = Annotated[int | None, typer.Option(help="processes; all cores when not given", min=1)]

@@ -22,10 +22,13 @@ from analysis.progress import progress_of
 from analysis.statistics import Interval, mean_interval, probability_negative, variance_reduction
 from analysis.workers import in_order
 from scenarios.policies import PolicySpec, parse_policy
-from scenarios.schema import Scenario
+from scenarios.problems import choice
+from scenarios.schema import Scenario, check_scenario
 from scenarios.units import DAYS_PER_YEAR
+from sim.displays import Displayed
 from sim.ledger import CATEGORIES, WATCHING
 from sim.policies import Oracle, PlannedPolicy, Policy, RandomDates, Scheduled, innermost
+from sim.randomness import check_seed
 from sim.record import Result, versions
 from sim.world import World
 
@@ -37,8 +40,8 @@ TWIN = "random~"
 AnyPolicy = str | PolicySpec | Policy
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Displayed):
     """What a comparison found; `runs` has one row per policy and replication, costs in the scenario's currency."""
 
     scenario: Scenario
@@ -58,13 +61,36 @@ class Comparison:
         return comparison_text(self)
 
     @property
+    def _currency(self) -> str:
+        return self.scenario.currency
+
+    def headline(self) -> str:
+        """How many policies in how many worlds, and the verdict."""
+        return f"{self.scenario.title}, {len(self.names)} policies in {self.replications} worlds: {self.verdict()}"
+
+    def _shown(self) -> pd.DataFrame:
+        return self.table()
+
+    def __getitem__(self, policy: str) -> pd.DataFrame:
+        """The runs of one policy, one row a replication. Raises KeyError with the nearest name."""
+        if policy not in self._by_policy:
+            raise KeyError(f"{policy!r} was not compared: {choice(policy, list(self._by_policy))}")
+        return self._by_policy[policy]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self._by_policy)
+
+    @property
     def replications(self) -> int:
         """Number of worlds that every policy met."""
         return int(self.runs["replication"].nunique())
 
     def values(self, policy: str, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """One column of one policy by replication, (replications,)."""
-        return self._by_policy[policy][column].to_numpy(dtype=np.float64)
+        """One column of one policy by replication, (replications,). Raises KeyError with the nearest name."""
+        runs = self[policy]
+        if column not in runs:
+            raise KeyError(f"no column {column!r}: {choice(column, list(runs.columns))}")
+        return runs[column].to_numpy(dtype=np.float64)
 
     def interval(self, policy: str, column: str) -> Interval:
         """Mean and 95 % interval of a column of one policy."""
@@ -220,6 +246,8 @@ def compare(
     >>> float(found.values("scheduled:90d", "retrains")[0])
     4.0
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     check_plan(replications, precision, max_replications)
     entrants, intervals = _entrants(scenario, policies, seed, workers)
     notes = warnings_for(scenario, list(entrants.values()), replications if precision is None else None)
@@ -279,11 +307,16 @@ def row_of(name: str, result: Result) -> dict[str, Any]:
     }
 
 
+def listed_policies(given: Sequence[AnyPolicy] | str) -> list[AnyPolicy]:
+    """The policies as a list; a single text is taken as one policy, and not as its letters."""
+    return [given] if isinstance(given, str) else list(given)
+
+
 def _entrants(
     scenario: Scenario, policies: Sequence[AnyPolicy] | None, seed: int, workers: int | None
 ) -> tuple[dict[str, Policy], dict[str, float]]:
     """Policies by name, with the baselines, and the tuned intervals."""
-    wanted = list(scenario.policies if policies is None else policies)
+    wanted = listed_policies(scenario.policies if policies is None else policies)
     specs: list[PolicySpec | Policy] = [parse_policy(p) if isinstance(p, str) else p for p in wanted]
     names = [spec.name for spec in specs]
     for baseline in ("never", "scheduled:best", "oracle"):

@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 
 from analysis.evaluations import policies_of
 from scenarios.policies import PolicySpec
-from scenarios.schema import Scenario
-from scenarios.units import format_duration
+from scenarios.schema import Scenario, check_scenario
+from scenarios.units import format_duration, format_money
+from sim.displays import Displayed
 from sim.engine import Run
 from sim.ledger import Ledger
 from sim.policies import Decision, Policy, Wrapper
+from sim.randomness import check_seed
 from sim.record import Event, Result
 from sim.view import View
 from sim.world import World
@@ -175,8 +177,8 @@ class DatedLedger(Ledger):
         self.dated.append((self._clock(), category, amount))
 
 
-@dataclass(frozen=True)
-class Counterfactual:
+@dataclass(frozen=True, repr=False)
+class Counterfactual(Displayed):
     """Both histories, and what differs."""
 
     change: Change
@@ -186,6 +188,21 @@ class Counterfactual:
     changed: Result
     dated: tuple[list[Dated], list[Dated]] = field(repr=False)
     """Costs of both histories by moment."""
+
+    @property
+    def _currency(self) -> str:
+        return self.factual.scenario.currency
+
+    def headline(self) -> str:
+        """What was changed, when, and what that would have cost or saved."""
+        words = "would have cost" if self.difference > 0.0 else "would have saved"
+        amount = format_money(abs(self.difference), self._currency)
+        what = f"{self.factual.scenario.title}, {self.factual.policy}, {self.change} on day {self.time:.1f}"
+        return f"{what}: {words} {amount}"
+
+    def _shown(self) -> pd.DataFrame:
+        moved = self.costs[(self.costs[["factual", "changed"]] != 0.0).any(axis=1)]
+        return moved.rename(index=lambda category: f"cost[{category}]")
 
     @property
     def difference(self) -> float:
@@ -272,10 +289,11 @@ class Counterfactual:
         return save_counterfactual(self, folder)
 
     def plot(self, fig: Any = None) -> Any:
-        """Both accuracies and the cumulative difference of cost; returns a matplotlib figure."""
+        """Both accuracies and the cumulative difference of cost; returns matplotlib axes, one a panel."""
         from analysis.plot_counterfactual import plot_counterfactual
+        from analysis.plot_panels import Panels
 
-        return plot_counterfactual(self, fig)
+        return Panels(plot_counterfactual(self, fig))
 
 
 def counterfactual(
@@ -298,6 +316,8 @@ def counterfactual(
     >>> found.event_differences[["kind", "in"]].iloc[0].tolist(), found.time
     (['retraining started', 'factual'], 180.0)
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     played = _candidate(scenario, policy, seed)
     world = World(scenario, seed, replication)
     witness = Witness(copy.deepcopy(played))

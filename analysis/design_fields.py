@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from scenarios.parameters import quantity_of
 from scenarios.schema import Scenario
 from scenarios.units import Quantity
 
@@ -76,7 +76,7 @@ def field_of(scenario: Scenario, path: str, example: Any) -> VariedField:
         found = _info(scenario.with_(**{path: example}), path)
     if found is None:
         return VariedField(path, None, whole=False)
-    quantity = _quantity([*found.metadata, found.annotation])
+    quantity = quantity_of(found)
     kinds = {found.annotation, *get_args(found.annotation)}
     return VariedField(path, quantity, whole=int in kinds and float not in kinds)
 
@@ -91,21 +91,3 @@ def _info(scenario: Scenario, path: str) -> FieldInfo | None:
         else:
             place = getattr(place, part, None) if isinstance(place, BaseModel) else None
     return type(place).model_fields.get(last) if isinstance(place, BaseModel) else None
-
-
-def _quantity(types: Iterable[Any]) -> Quantity | None:
-    """The unit in the metadata of a type, or of what a validator accepts in its place."""
-    for kind in types:
-        if isinstance(kind, Quantity):
-            return kind
-        inner = getattr(kind, "json_schema_input_type", None)
-        metadata = getattr(kind, "__metadata__", ())
-        found = _quantity([*metadata, *([inner] if inner is not None else []), *_arguments(kind)])
-        if found is not None:
-            return found
-    return None
-
-
-def _arguments(kind: Any) -> tuple[Any, ...]:
-    """Members of unions and what is annotated; items of lists are no numbers of the field itself."""
-    return () if getattr(kind, "__origin__", None) in (list, tuple, dict) else get_args(kind)

@@ -17,7 +17,7 @@ from typing import Any
 
 from analysis.design_fields import VariedField, canonical_path, field_of
 from analysis.design_samples import Range, sample_values
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 
 MAX_VARIANTS = 100_000_000
 OVERLAY = "overlay"
@@ -212,6 +212,7 @@ def design(
     >>> [str(variant) for variant in plan.variants()]
     ['variant 0 (quality.decay=1%/y, horizon=30d)', 'variant 1 (quality.decay=2%/y, horizon=30d)']
     """
+    check_scenario(scenario)
     wanted = _by_path(vary or {}, pair or {})
     blocks: list[Block] = []
     whole = _overlaid(scenario, overlays or {})

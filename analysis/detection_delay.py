@@ -29,13 +29,15 @@ from analysis.workers import in_order
 from scenarios.monitoring import Monitor
 from scenarios.policies import PolicySpec, parse_policy
 from scenarios.problems import choice
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from scenarios.signals import Layer
 from scenarios.telemetry import BILLING_MONTH
+from sim.displays import Displayed
 from sim.policies import Policy
+from sim.randomness import check_seed
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from analysis.plot_panels import Panels
 
 REPLICATIONS = 20
 By = Literal["layer", "monitor"]
@@ -97,8 +99,8 @@ class GroupRuns:
         }
 
 
-@dataclass(frozen=True)
-class DetectionDelays:
+@dataclass(frozen=True, repr=False)
+class DetectionDelays(Displayed):
     """Times to detection by layer (or monitor) and failure mode, false alarms and cost by layer (or monitor).
 
     A layer or monitor is played alone, and a failure mode too: an incident ends when it is detected, so that the delay
@@ -117,6 +119,19 @@ class DetectionDelays:
     runs: GroupRuns = field(repr=False)
     warnings: tuple[str, ...]
     by: By = "layer"
+
+    @property
+    def _currency(self) -> str:
+        return self.scenario.currency
+
+    def headline(self) -> str:
+        """What was measured, and in how many worlds."""
+        words = f"{len(self.groups)} {self.by}s alone, {len(self.scenario.failures)} failure modes"
+        return f"{self.scenario.title}: {words}, {self.replications} replications"
+
+    def _shown(self) -> pd.DataFrame:
+        columns = ["blind", "incidents", "detected", "median_days", "p90_days", "undetected_share"]
+        return self.table().set_index([self.by, "failure"])[columns]
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -143,11 +158,12 @@ class DetectionDelays:
         """
         return pd.DataFrame([{self.by: name} | self.runs.spending(name) for name in self.runs.groups])
 
-    def plot(self) -> Figure:
-        """Delays by failure mode and layer (or monitor), and both delays and false alarms against cost."""
+    def plot(self) -> Panels:
+        """Delays by failure mode and layer (or monitor), and delays and false alarms against cost; returns axes."""
         from analysis.plot_delays import plot_delays
+        from analysis.plot_panels import Panels
 
-        return plot_delays(self)
+        return Panels(plot_delays(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything for JSON."""
@@ -201,6 +217,8 @@ def detection_delays(
     The free perfect monitor (metric truth) belongs to no layer and is left out.
     Raises ValueError for a scenario without monitors or failures, and outside the ranges.
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     if by not in get_args(By):
         raise ValueError(f"by: unknown {by!r}: {choice(str(by), get_args(By))}")
     layers = layers_of(scenario)

@@ -45,7 +45,7 @@ def save_drift(found: TableDrift, folder: str | Path) -> list[Path]:
     files = [home / name for name in ("drift.json", "table.csv", "drift.png")]
     files[0].write_text(json.dumps(found.to_dict(), indent=2) + "\n", encoding="utf-8")
     found.table().to_csv(files[1], float_format="%.6g")
-    save_figure(found.plot(), files[2])
+    save_figure(found.plot().figure, files[2])
     return files
 
 

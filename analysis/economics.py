@@ -132,6 +132,7 @@ def decay_between(accuracy: ArrayLike, later_accuracy: ArrayLike, elapsed: Array
     """Decay per day of the exponential through two readings of accuracy, `elapsed` days apart.
 
     accuracy, later_accuracy: in (0, 1], the later one not above the earlier one; elapsed: days, > 0.
+    Source: our own; the exponential is that of 'Quantitative Retraining Economics'.
 
     >>> round(decay_between(0.94, 0.88, 28), 6)
     0.002356
@@ -163,6 +164,7 @@ def days_to_threshold(threshold: ArrayLike, *, accuracy: ArrayLike, decay: Array
     """Age in days at which a decaying accuracy equals `threshold`; 0 if it starts at or below it.
 
     threshold, accuracy: fractions in (0, 1]; decay: per day, >= 0 (0 gives infinity, or 0 as above).
+    Source: 'Quantitative Retraining Economics', figure 'The Rotting Asset Curve'.
 
     >>> round(days_to_threshold(0.82, accuracy=0.90, decay=0.0003), 2)
     310.3
@@ -268,7 +270,7 @@ def linear_staleness_cost_rate(
 
     interval: days, finite, > 0; queries_per_day, value: >= 0; drop_per_day: accuracy lost per day, >= 0.
     With `drop_per_day = accuracy * decay`, the tangent at age 0, it exceeds the exponential form for every
-    interval and has its optimum at `optimal_interval_sqrt`.
+    interval and has its optimum at `optimal_interval_sqrt`. Source: 'Quantitative Retraining Economics'.
 
     >>> linear_staleness_cost_rate(28.0, queries_per_day=1e6, value=0.5, drop_per_day=0.002)
     14000.0
@@ -390,6 +392,7 @@ def minimal_cost_rate(
 
     At the optimum the loss of one more day of ageing equals the mean cost of a day, which gives this form.
     All of `Q V A0` where retraining never pays, 0 without decay. Arguments as in `total_cost_rate`.
+    Source: our own, from the source's 'Staleness Cost Function'.
 
     >>> round(minimal_cost_rate(retrain_cost=5000.0, **FRAUD_DETECTION), 2)
     9713.4

@@ -61,9 +61,9 @@ def ab_sample_size(
 def ab_detectable_difference(
     *, baseline: ArrayLike, users_per_variant: ArrayLike, alpha: ArrayLike = 0.05, power: ArrayLike = 0.80
 ) -> Values:
-    """Smallest absolute difference that an A/B test of this size detects: the inverse of `ab_sample_size`.
+    """Smallest difference (absolute, fraction) that an A/B test of this size detects; inverts `ab_sample_size`.
 
-    users_per_variant: > 0; the others as in `ab_sample_size`.
+    users_per_variant: > 0; the others as in `ab_sample_size`. Source: 'A/B Testing for Model Validation'.
 
     >>> round(ab_detectable_difference(baseline=0.05, users_per_variant=25_000), 5)
     0.00546
@@ -133,7 +133,7 @@ def business_cost_threshold(
     false_negative_centre: float,
     grid: ArrayLike | None = None,
 ) -> float:
-    """Threshold of lowest `decision_cost` on `grid` (the first of equals).
+    """Threshold, a fraction, of lowest `decision_cost` on `grid` (the first of equals).
 
     grid: thresholds in [0, 1]; default the source's 200 points from 0.01 to 0.99. The other arguments as in
     `decision_cost`. Source: 'The Business Cost Curve'.

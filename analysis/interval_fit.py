@@ -23,6 +23,7 @@ from scipy.special import ndtr, ndtri
 from scenarios.distributions import Duration
 from scenarios.units import DURATION
 from sim import durations
+from sim.displays import Displayed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,8 +66,8 @@ class FittedLaw:
         return durations.mean(self.duration)
 
 
-@dataclass(frozen=True)
-class IntervalFit:
+@dataclass(frozen=True, repr=False)
+class IntervalFit(Displayed):
     """Laws fitted to recorded intervals."""
 
     intervals: Array
@@ -74,6 +75,19 @@ class IntervalFit:
     zeros: int
     """Intervals of 0, shorter than the record can tell; taken as half of the smallest one."""
     laws: tuple[FittedLaw, ...]
+
+    def headline(self) -> str:
+        """Which law, and whether it fits."""
+        return self.verdict()
+
+    def _shown(self) -> pd.DataFrame:
+        return self.table().set_index("law")[
+            ["text", "aic_above_best", "ks_distance", "p_value", "mean_hours", "median_hours"]
+        ]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Survival of the record and of the laws; returns matplotlib axes."""
+        return plot_fit(self, ax)
 
     @property
     def best(self) -> FittedLaw:
@@ -335,12 +349,10 @@ def _mapping(text: str) -> Any:
 
 def plot_fit(found: IntervalFit, ax: Any = None, *, laws: Sequence[str] = LAWS) -> Any:
     """Share of intervals that last longer, recorded and fitted, against hours on a log scale; returns the axes."""
-    from matplotlib.figure import Figure
-
     from analysis.plot_axes import look_of
+    from analysis.plot_styles import new_axes
 
-    if ax is None:
-        ax = Figure(figsize=(6.4, 4.2), layout="constrained").subplots()
+    ax = ax or new_axes(6.4, 4.2)
     hours = 24.0 * found.intervals
     n = len(hours)
     positive = hours > 0.0

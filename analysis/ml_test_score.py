@@ -26,6 +26,7 @@ from scenarios.ml_test_answers import (
 )
 from scenarios.problems import fail, label
 from scenarios.yaml_reading import read_file, read_mapping
+from sim.displays import Displayed
 
 BANDS = (
     (0.0, "ad hoc", "high-risk deployment: expect frequent incidents that are hard to debug"),
@@ -40,8 +41,8 @@ BANDS = (
 """Least total of each band, its name, and what the source says of it."""
 
 
-@dataclass(frozen=True)
-class ReadinessScore:
+@dataclass(frozen=True, repr=False)
+class ReadinessScore(Displayed):
     """Answers and what they add up to."""
 
     answers: dict[str, float]
@@ -50,6 +51,20 @@ class ReadinessScore:
     def __str__(self) -> str:
         """As `halflife test-score` prints it."""
         return _text(self)
+
+    def headline(self) -> str:
+        """Total and band."""
+        return f"ML Test Score {self.total:g} of {len(scored_tests())}: {self.band}"
+
+    def _shown(self) -> pd.DataFrame:
+        points = pd.Series(self.by_category(), name="points").rename_axis("category").to_frame()
+        return points.assign(of=float(len(scored_tests())) / len(points))
+
+    def plot(self, ax: Any = None) -> Any:
+        """Points of each category out of four; returns matplotlib axes."""
+        from analysis.plot_scores import plot_score
+
+        return plot_score(self, ax)
 
     @property
     def total(self) -> float:
@@ -124,7 +139,7 @@ def band_of(total: float) -> str:
 
 
 def readiness_score(answers: Mapping[str, float] | str | Path) -> ReadinessScore:
-    """The score of answers by test, or of a YAML or JSON file with the field `answers`.
+    """The score of answers by test (0, 0.5 or 1 points each), or of a YAML or JSON file with the field `answers`.
 
     Raises ScenarioError for a file that cannot be read, an unknown test, and an answer other than 0, 0.5 and 1.
 

@@ -34,10 +34,12 @@ from analysis.plan_runs import PlanRuns, Simulator
 from analysis.progress import progress_of
 from scenarios.currency import foreign_currency
 from scenarios.policies import PolicySpec
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from scenarios.units import DAYS_PER_MONTH, MONEY, MONEY_RATE, MONTHS_PER_YEAR
+from sim.displays import Displayed
 from sim.engine import monitors_of
 from sim.policies import Oracle, Policy
+from sim.randomness import check_seed
 
 Array = NDArray[np.float64]
 
@@ -52,8 +54,8 @@ RARE = 10
 """Worlds with an incident, below which the user is warned."""
 
 
-@dataclass(frozen=True)
-class BudgetFound:
+@dataclass(frozen=True, repr=False)
+class BudgetFound(Displayed):
     """What a search over monitoring plans found; money a year unless it says a month."""
 
     scenario: Scenario
@@ -78,6 +80,26 @@ class BudgetFound:
         from analysis.report_budget import budget_text
 
         return budget_text(self)
+
+    @property
+    def _currency(self) -> str:
+        return self.scenario.currency
+
+    def headline(self) -> str:
+        """The verdict over all plans."""
+        return f"{self.scenario.title}, {len(self.plans)} plans: {self.verdict()}"
+
+    def _shown(self) -> pd.DataFrame:
+        columns = [
+            "monitoring",
+            "loss",
+            "total",
+            "roi",
+            "incidents_per_year",
+            "mttd_hours",
+            "undetected_share",
+        ]
+        return self.frontier().set_index("plan")[[*columns, "best"]]
 
     @property
     def replications(self) -> int:
@@ -248,6 +270,8 @@ def budget(
     full: play every plan in all worlds. workers: processes, all cores when None; the result is the same for any number.
     Raises ValueError for a scenario with nothing to buy, and for what does not fit.
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     check_level(confidence, "confidence")
     if replications < LEAST:
         raise ValueError(f"replications: got {replications}, expected at least {LEAST}")

@@ -87,6 +87,8 @@ def monitoring_points(
 def ingest_cost(points: ArrayLike, *, usd_per_million: ArrayLike) -> Values:
     """Cost, in USD, of taking in `points` data points (both arguments >= 0).
 
+    Source: 'Monitoring Cost Model'.
+
     >>> round(ingest_cost(25_920_000, usd_per_million=0.30), 3)
     7.776
     """
@@ -96,6 +98,8 @@ def ingest_cost(points: ArrayLike, *, usd_per_million: ArrayLike) -> Values:
 
 def storage_cost(points: ArrayLike, *, bytes_per_point: ArrayLike, usd_per_gb_month: ArrayLike) -> Values:
     """Cost, in USD per month, of keeping `points` data points (all arguments >= 0); a GB is 1e9 bytes.
+
+    Source: 'Monitoring Cost Model'.
 
     >>> round(storage_cost(25_920_000, bytes_per_point=8, usd_per_gb_month=1.0), 5)
     0.20736
@@ -116,6 +120,7 @@ def query_cost(
     """Cost, in USD per month, of dashboards that refresh while users have them open.
 
     queries_per_hour: refreshes per dashboard and user; hours: a day; days: a month (all >= 0).
+    Source: 'Monitoring Cost Model'.
 
     >>> query_cost(dashboards=2, users=3, queries_per_hour=12, hours=8, days=22, usd_per_query=0.02)
     253.44

@@ -17,12 +17,14 @@ from scenarios.menu import changed_monitor
 from scenarios.monitoring import AdaptiveLimits, Monitor
 from scenarios.policies import PolicySpec
 from scenarios.problems import choice
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from scenarios.units import DURATION, format_duration
+from sim.displays import Displayed
 from sim.policies import Policy
+from sim.randomness import check_seed
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from analysis.plot_panels import Panels
 
 FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0)
 """Thresholds that are tried when none are given, as multiples of the monitor's own."""
@@ -30,8 +32,8 @@ MAX_POINTS = 400
 Setting = str | float
 
 
-@dataclass(frozen=True)
-class OperatingCurve:
+@dataclass(frozen=True, repr=False)
+class OperatingCurve(Displayed):
     """Figures of one monitor over a grid of settings; delays are of the failure modes that it can see, together."""
 
     scenario: Scenario
@@ -44,6 +46,20 @@ class OperatingCurve:
     seed: int
     settings: tuple[Monitor, ...] = field(repr=False)
     runs: GroupRuns = field(repr=False)
+
+    @property
+    def _currency(self) -> str:
+        return self.scenario.currency
+
+    def headline(self) -> str:
+        """Which monitor, over how many settings."""
+        seen = ", ".join(self.failures)
+        return f"{self.scenario.title}: {self.monitor}, {len(self.settings)} settings of {self.knob}, against {seen}"
+
+    def _shown(self) -> pd.DataFrame:
+        columns = ["threshold", "cadence_days", "false_alarms_per_month", "cost_per_month", "mean_detected_days",
+                   "undetected_share"]  # fmt: skip
+        return self.table()[columns].set_index("threshold")
 
     def table(self) -> pd.DataFrame:
         """One row a setting: threshold, cadence_days and rows; false alarms and cost in 30 days; delays in days.
@@ -67,11 +83,12 @@ class OperatingCurve:
             return format_duration(value)
         return f"{value:.4g}/d" if self.knob == "false_alarms" else f"{value:.4g}"
 
-    def plot(self) -> Figure:
-        """Delay against false alarms, one line a cadence (and rows), and both against cost."""
+    def plot(self) -> Panels:
+        """Delay against false alarms, one line a cadence (and rows), and both against cost; returns the axes."""
         from analysis.plot_operating_curve import plot_operating_curve
+        from analysis.plot_panels import Panels
 
-        return plot_operating_curve(self)
+        return Panels(plot_operating_curve(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything for JSON."""
@@ -114,6 +131,8 @@ def operating_curve(
     The others as in `detection_delays`. Raises ValueError for a monitor that is not there or sees no failure, and for
     settings that do not fit.
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     given = _named(scenario, monitor)
     failures = tuple(f.name for f in scenario.failures if can_see(scenario, [given], f))
     entrant = ready(scenario, policy, replications, confidence)

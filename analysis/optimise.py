@@ -27,6 +27,7 @@ from analysis.selection import Selection, select_best
 from analysis.settings import Setting, Space
 from analysis.workers import in_order
 from scenarios.policies import PolicySpec
+from sim.displays import Displayed
 from sim.policies import Policy
 
 Array = NDArray[np.float64]
@@ -55,8 +56,8 @@ class Played:
         return objective.response.interval(self.runs[objective.response.column])
 
 
-@dataclass(frozen=True)
-class Optimum:
+@dataclass(frozen=True, repr=False)
+class Optimum(Displayed):
     """What an optimisation found."""
 
     space: Space
@@ -76,6 +77,40 @@ class Optimum:
     requirements: tuple[Requirement, ...] = ()
     selected: Setting | None = None
     """The finalist that the selection chose, which its promise is for; None without a selection."""
+
+    @property
+    def _currency(self) -> str:
+        return self.space.scenario.currency
+
+    def headline(self) -> str:
+        """The best setting, its first objective, and whether it keeps the requirements."""
+        objective = self.objectives[0]
+        found = self.best.interval(objective)
+        setting = ", ".join(f"{path}={value}" for path, value in self.best.setting.items())
+        reached = objective.response.shown(found.mean, self._currency)
+        kept = "" if self.feasible else "; the requirements do not hold"
+        return f"{self.space.scenario.title}: {setting} gives {objective} {reached}{kept}"
+
+    def _shown(self) -> pd.DataFrame:
+        rows = {
+            "best": self.best,
+            f"baseline {self.baseline_name}".strip(): self.baseline,
+            "runner-up": self.runner_up,
+        }
+        return pd.DataFrame.from_dict(
+            {name: self._row(played) for name, played in rows.items() if played is not None}, orient="index"
+        )
+
+    def _row(self, played: Played) -> dict[str, Any]:
+        """Setting, and estimate of each objective with half its interval, in words."""
+        row: dict[str, Any] = {path: str(value) for path, value in played.setting.items()}
+        for objective in self.objectives:
+            found = played.interval(objective)
+            mean, half = (
+                objective.response.shown(value, self._currency) for value in (found.mean, found.half_width)
+            )
+            row[str(objective)] = f"{mean} ± {half}"
+        return row
 
     @property
     def by_surface(self) -> bool:
@@ -113,10 +148,11 @@ class Optimum:
         return save_optimum(self, folder)
 
     def plot(self, fig: Any = None) -> Any:
-        """Trials by variable, or the Pareto set; returns a matplotlib figure."""
+        """Trials by variable, or the Pareto set; returns matplotlib axes, one a panel."""
         from analysis.plot_optimise import plot_optimum
+        from analysis.plot_panels import Panels
 
-        return plot_optimum(self, fig)
+        return Panels(plot_optimum(self, fig))
 
 
 def optimise(

@@ -12,9 +12,10 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from analysis.capacity_tables import curve_table, load_table, tail_table
+from analysis.capacity_tables import curve_table, tail_table
 from analysis.plot_axes import LOG, look_of, money_axis, plain, round_numbers
-from analysis.plot_styles import DASHED, DOTTED, INK, PALE, legend_below, new_axes, new_figure
+from analysis.plot_fleet import plot_fleet
+from analysis.plot_styles import DASHED, DOTTED, INK, PALE, legend_below, new_axes
 from scenarios.units import SECONDS_PER_DAY, format_duration
 
 if TYPE_CHECKING:
@@ -126,48 +127,11 @@ def plot_tail(found: CapacityFound, ax: Axes | None = None) -> Axes:
 
 def plot_load(found: CapacityFound) -> Figure:
     """Ready and busy replicas, and the requests that wait, over the time of the run that is shown."""
-    table = load_table(found)
-    fig = new_figure(8.0, 5.0)
-    upper, lower = fig.subplots(2, 1, sharex=True, height_ratios=[1.6, 1.0])
-    parts = sorted(table["part"].unique())
-    horizon = max(part.days for part in found.shown.parts)
-    unit, per_day = (
-        ("days", 1.0) if horizon > 3.0 else ("hours", 24.0) if horizon > 3.0 / 24.0 else ("minutes", 1440.0)
+    return plot_fleet(
+        found.shown,
+        pool=found.nearest.candidate.pool,
+        title=f"Load of {_called(found)}: {found.scenario.title}",
     )
-    offset, edges = 0.0, []
-    for part in parts:
-        mine = table[table["part"] == part]
-        step = max(len(mine) // 800, 1)
-        mean = mine.groupby(np.arange(len(mine)) // step).mean()
-        most = mine["waiting"].groupby(np.arange(len(mine)) // step).max()
-        time = per_day * mean["time_days"] + offset
-        first = part == parts[0]
-        upper.plot(time, mean["ready"], color=INK, lw=1.5, ls=DASHED, label="ready" if first else None)
-        upper.plot(
-            time, mean["busy"], color=LINE, lw=1.0, label="busy, mean of each interval" if first else None
-        )
-        lower.plot(
-            time, most, color=WAITING, lw=1.0, label="waiting, at the end of intervals" if first else None
-        )
-        offset += per_day * found.shown.parts[part].days
-        edges.append(offset)
-    for ax in (upper, lower):
-        for edge in edges[:-1]:
-            ax.axvline(edge, color=PALE, lw=0.8)
-        ax.set_ylim(bottom=0.0)
-        ax.set_xlim(0.0, offset)
-        ax.legend(loc="upper right", fontsize=8, frameon=True, framealpha=0.85, edgecolor="none", ncols=2)
-        ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        plain(ax)
-    upper.set_ylim(0.0, 1.25 * max(float(table["ready"].max()), 1.0))
-    lower.set_ylim(0.0, max(1.3 * float(table["waiting"].max()), 1.0))
-    upper.set_ylabel("replicas")
-    lower.set_ylabel("requests")
-    several = f", {len(parts)} design days one after the other" if len(parts) > 1 else ""
-    lower.set_xlabel(f"time ({unit}{several})")
-    upper.xaxis.label.set_fontsize(9)
-    _title(upper, f"Load of {_called(found)}: {found.scenario.title}")
-    return fig
 
 
 def plot_curve(found: CapacityFound, ax: Axes | None = None) -> Axes:

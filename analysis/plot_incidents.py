@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.bad_week import Array, incident_losses, loss_between, overlapping, story_of
 from analysis.incident_phases import SILENT, brief, phases_of
 from analysis.incident_rows import Frame, Section, sections
+from analysis.plot_panels import ShownAxes
 from analysis.plot_styles import DASHED, GREY, INK, counted, money_ticks, new_figure
 from analysis.text_rows import shortened, width_of
 from analysis.week_axis import moment, off_hours, shade, week_axis, weekday
@@ -42,7 +43,7 @@ def plot_incidents(
     if ax is None:
         figure = new_figure(WIDTH, 4.0)
         figure.set_layout_engine("none")  # places are computed, so that words fit
-        ax = figure.add_axes((LEFT / WIDTH, 0.2, (WIDTH - LEFT - RIGHT) / WIDTH, 0.6))
+        ax = figure.add_axes((LEFT / WIDTH, 0.2, (WIDTH - LEFT - RIGHT) / WIDTH, 0.6), axes_class=ShownAxes)
     frame = Frame(ax, result, first, stop, ax.get_window_extent().width / ax.figure.dpi)
     parts = sections(frame)
     height = sum(HEADER + sum(row.inches for row in part.rows) for part in parts)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from analysis.plot_panels import root_figure
 from analysis.plot_styles import GREY, INK, PALE, money_ticks, new_axes, new_figure
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def plot_sensitivity(found: Sensitivity) -> dict[str, Figure]:
         figures["discovery"] = plot_discovery(found.discovery, first)
     if found.worths is not None:
         rows = [worth.row() for worth in [*found.worths, *(found.monitors or ())]]
-        figures["value"] = whole(plot_worths(pd.DataFrame(rows), currency))
+        figures["value"] = root_figure(plot_worths(pd.DataFrame(rows), currency))
     return figures
 
 
@@ -170,10 +171,3 @@ def plot_worths(table: pd.DataFrame, currency: str, ax: Axes | None = None) -> A
     ax.tick_params(labelsize=8.5)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
-
-
-def whole(ax: Axes) -> Figure:
-    """The figure that axes belong to."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    return figure

@@ -23,6 +23,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
+from analysis.plot_panels import ShownAxes
 from scenarios.units import format_money
 
 Array = NDArray[np.float64]
@@ -102,7 +103,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 def new_axes(width: float, height: float) -> Axes:
     """The only axes of a new figure; sizes in inches."""
-    return new_figure(width, height).subplots()
+    return new_figure(width, height).add_subplot(axes_class=ShownAxes)
 
 
 def save_figure(fig: Figure | SubFigure, path: str | os.PathLike[str]) -> Path:

@@ -132,5 +132,5 @@ def save_counterfactual(found: Counterfactual, folder: str | Path) -> list[Path]
     write_json(counterfactual_document(found), files[0])
     found.events.to_csv(files[1], index=False, float_format="%.9g")
     found.timeline.to_parquet(files[2], index=False)
-    save_figure(found.plot(), files[3])
+    save_figure(found.plot().figure, files[3])
     return files

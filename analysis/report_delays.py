@@ -81,7 +81,7 @@ def save_delays(found: DetectionDelays, folder: str | Path) -> list[Path]:
     for table, file in zip((found.table(), found.together(), found.costs()), files[1:4], strict=True):
         table.to_csv(file, index=False, float_format="%.9g")
     found.runs.delayed.to_parquet(files[4], index=False)
-    save_figure(found.plot(), files[5])
+    save_figure(found.plot().figure, files[5])
     return files
 
 
@@ -167,7 +167,7 @@ def curve_document(found: OperatingCurve) -> dict[str, Any]:
 
 def save_curve(found: OperatingCurve, folder: str | Path) -> list[Path]:
     """Write operating_curve.json, operating_curve.csv and operating_curve.png. Raises OSError."""
-    return _save(curve_document(found), found.table(), found.plot(), folder, "operating_curve")
+    return _save(curve_document(found), found.table(), found.plot().figure, folder, "operating_curve")
 
 
 # ---------------------------------------------------------------- traffic
@@ -214,7 +214,7 @@ def traffic_document(found: TrafficDelays) -> dict[str, Any]:
 
 def save_traffic(found: TrafficDelays, folder: str | Path) -> list[Path]:
     """Write traffic_delays.json, traffic_delays.csv and traffic_delays.png. Raises OSError."""
-    return _save(traffic_document(found), found.table(), found.plot(), folder, "traffic_delays")
+    return _save(traffic_document(found), found.table(), found.plot().figure, folder, "traffic_delays")
 
 
 def _simulated(row: Mapping[Any, Any], moment: str) -> str:

@@ -151,7 +151,7 @@ def save_optimum(found: Optimum, folder: str | Path) -> list[Path]:
     files = [home / name for name in ("optimum.json", "trials.csv", "optimum.png")]
     write_json(optimum_document(found), files[0])
     found.trials.to_csv(files[1], index=False, float_format="%.9g")
-    save_figure(found.plot(), files[2])
+    save_figure(found.plot().figure, files[2])
     return files
 
 

@@ -150,6 +150,7 @@ def _discovery(found: Sensitivity) -> dict[str, Any] | None:
 
 def save_sensitivity(found: Sensitivity, folder: str | Path) -> list[Path]:
     """Write sensitivity.json, a CSV file for each table and a PNG file for each picture."""
+    from analysis.plot_sensitivity import plot_sensitivity
     from analysis.plot_styles import save_figure
 
     home = Path(folder)
@@ -168,7 +169,7 @@ def save_sensitivity(found: Sensitivity, folder: str | Path) -> list[Path]:
         if table is not None:
             files.append(home / f"{name}.csv")
             table.to_csv(files[-1], index=False, float_format="%.9g")
-    for name, figure in found.plot().items():
+    for name, figure in plot_sensitivity(found).items():
         files.append(save_figure(figure, home / f"{name}.png"))
     return files
 

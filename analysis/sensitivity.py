@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -28,7 +28,11 @@ from analysis.value_of_information import (
 from scenarios.policies import PolicySpec
 from scenarios.problems import choice
 from scenarios.schema import Scenario
+from sim.displays import Displayed
 from sim.policies import Policy
+
+if TYPE_CHECKING:
+    from analysis.plot_panels import Panels
 
 METHODS = ("tornado", "flip", "morris", "sobol", "discovery", "value")
 DEFAULT_METHODS = ("tornado", "flip")
@@ -37,8 +41,8 @@ RESPONSES = ("cost", "difference", "decision")
 """Mean cost of the first policy, its difference to the second, and 1 where the first is cheaper."""
 
 
-@dataclass(frozen=True)
-class Sensitivity:
+@dataclass(frozen=True, repr=False)
+class Sensitivity(Displayed):
     """What the methods found; None for a method that was not asked for."""
 
     given: Assumptions
@@ -54,6 +58,21 @@ class Sensitivity:
     """What each monitor saves the first policy, money a year."""
     label: Worth | None = None
     """What one more label saves the first policy."""
+
+    @property
+    def _currency(self) -> str:
+        return self.given.scenario.currency
+
+    def headline(self) -> str:
+        """The two policies, the number of inputs, and the input that moves the answer most."""
+        first, second = self.given.names
+        what = f"{self.given.scenario.title}: {first} against {second}, {len(self.given.inputs)} inputs"
+        if self.tornado is None or self.tornado.empty:
+            return what
+        return f"{what}; most depends on {self.tornado['input'].iloc[0]}"
+
+    def _shown(self) -> pd.DataFrame:
+        return self.table()
 
     def table(self) -> pd.DataFrame:
         """The tornado, or else the first table that was asked for."""
@@ -75,11 +94,19 @@ class Sensitivity:
 
         return save_sensitivity(self, folder)
 
-    def plot(self) -> dict[str, Any]:
-        """A matplotlib figure for each method that has one, by name."""
+    def plot(self, method: str | None = None) -> Panels:
+        """The picture of one method, the first that has one when None; returns matplotlib axes, one a panel.
+
+        method: tornado, morris, sobol, discovery or value. Raises ValueError for one that was not asked for.
+        """
+        from analysis.plot_panels import Panels
         from analysis.plot_sensitivity import plot_sensitivity
 
-        return plot_sensitivity(self)
+        figures = plot_sensitivity(self)
+        wanted = next(iter(figures), "none") if method is None else method
+        if wanted not in figures:
+            raise ValueError(f"method: no picture of {wanted!r}: {choice(wanted, list(figures))}")
+        return Panels(figures[wanted])
 
 
 def sensitivity(

@@ -18,7 +18,7 @@ from analysis.evaluations import policies_of
 from analysis.inputs import EXAMPLE, Input, checked, guessed_input, parse_input
 from scenarios.loader import parse_override
 from scenarios.policies import KINDS, parse_policy
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from sim.policies import Policy
 
 KNOBS = ("interval", "cooldown", "votes", "budget", "retrains", "threshold")
@@ -89,6 +89,7 @@ def space_of(scenario: Scenario, texts: Sequence[str], policy: str | None = None
     Raises ValueError for a field, knob or value that cannot be, a path that is there twice, and a gap that no variable
     fills.
     """
+    check_scenario(scenario)
     if not texts:
         raise ValueError("no variables: expected one or more such as policy.interval=1d..60d:log")
     pairs = [split_assignment(text, EXAMPLE) for text in texts]

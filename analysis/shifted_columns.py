@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from analysis.data_tables import is_numeric, read_table, same_columns, with_plain_names
 from scenarios.monitoring import SOURCE_THRESHOLDS
+from sim.displays import Displayed
 from sim.kernels.reference import Reference
+from sim.randomness import check_seed
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from analysis.plot_panels import Panels
 
 MODERATE_PSI = 0.1
 """PSI between this and the alert threshold is a moderate shift. Source: chapter, 'Quantifying Drift'."""
@@ -34,8 +36,8 @@ _MANY_VALUES = 50
 _NAMED = 6
 
 
-@dataclass(frozen=True, eq=False)
-class TableDrift:
+@dataclass(frozen=True, eq=False, repr=False)
+class TableDrift(Displayed):
     """Scores of every column of a current table against a reference; see `table_drift`."""
 
     names: tuple[str, str]
@@ -44,6 +46,14 @@ class TableDrift:
     fitted: Reference
     bins: int = 10
     warnings: tuple[str, ...] = ()
+    seed: int = 0
+
+    def headline(self) -> str:
+        """The verdict."""
+        return self.verdict()
+
+    def _shown(self) -> pd.DataFrame:
+        return self.table()
 
     @cached_property
     def _table(self) -> pd.DataFrame:
@@ -51,7 +61,10 @@ class TableDrift:
         numbers = [name for name in self.reference.columns if is_numeric(self.reference[name])]
         spread = pd.Series({name: _spread(self.reference[name]) for name in numbers}, dtype=np.float64)
         # A number is tested twice, by its values and by its bins, which see missing values too.
-        by_value, by_bin = scores["ks_p_value"], _bin_p_values(self.reference, self.current, self.bins)
+        by_value, by_bin = (
+            scores["ks_p_value"],
+            _bin_p_values(self.reference, self.current, self.bins, self.seed),
+        )
         p_value = (2.0 * by_value.combine(by_bin, min)).clip(upper=1.0).where(by_value.notna(), by_bin)
         table = pd.DataFrame(
             {
@@ -106,11 +119,12 @@ class TableDrift:
             )
         return text
 
-    def plot(self) -> Figure:
-        """Distributions of the worst columns, reference against current; returns a matplotlib figure."""
+    def plot(self) -> Panels:
+        """Distributions of the worst columns, reference against current; returns matplotlib axes, one a panel."""
         from analysis.plot_drift import plot_drift
+        from analysis.plot_panels import Panels
 
-        return plot_drift(self)
+        return Panels(plot_drift(self))
 
     def to_dict(self) -> dict[str, Any]:
         """The report as one JSON document; numbers that do not exist are null."""
@@ -136,13 +150,14 @@ def table_drift(
     ignore: Iterable[str] = (),
     categorical: Iterable[str] = (),
     bins: int = 10,
+    seed: int = 0,
 ) -> TableDrift:
     """Score every column of `current` against `reference`.
 
     reference, current: DataFrames, or paths of CSV or Parquet files, with the same columns
     features: columns to compare, all when empty; ignore: columns to leave out
     categorical: columns of numbers to compare as categories; text and truth values always are
-    bins: equal-frequency bins of a column of numbers, >= 2
+    bins: equal-frequency bins of a column of numbers, >= 2; seed: of Monte Carlo tests, an integer >= 0
     Raises ValueError, naming the file and the column, for tables that do not fit together; OSError for a file that
     cannot be read. Source of the thresholds: chapter, 'Feature distribution monitoring'.
 
@@ -150,6 +165,7 @@ def table_drift(
     >>> table_drift(usual, usual.assign(age=usual["age"] + 30)).shifted
     ['age']
     """
+    check_seed("seed", seed)
     names, tables = _both(reference, current)
     left_out, as_text = list(ignore), list(categorical)
     for name in (*left_out, *as_text):
@@ -163,7 +179,7 @@ def table_drift(
     if first.shape[1] == 0:
         raise ValueError(f"{names[0]}: no column is left to compare")
     fitted = Reference.fit(first, bins=bins)
-    return TableDrift(names, first, second, fitted, bins, tuple(_suspicions(first)))
+    return TableDrift(names, first, second, fitted, bins, tuple(_suspicions(first)), seed)
 
 
 def _both(
@@ -203,7 +219,7 @@ def _spread(column: pd.Series) -> float:
     return float(np.std(values / largest, ddof=1)) * float(largest) or math.nan
 
 
-def _bin_p_values(reference: pd.DataFrame, current: pd.DataFrame, bins: int) -> pd.Series:
+def _bin_p_values(reference: pd.DataFrame, current: pd.DataFrame, bins: int, seed: int) -> pd.Series:
     """p-value by column that both samples fall in the bins alike; see `_homogeneity`.
 
     Bins and categories are learned from both tables together. Those of the reference alone would favour it: it has no
@@ -214,20 +230,20 @@ def _bin_p_values(reference: pd.DataFrame, current: pd.DataFrame, bins: int) -> 
     categories = [name for name in names if not is_numeric(reference[name])]
     pooled = Reference.fit(both, bins=bins, categorical=categories, keep_sample=False)
     counts = np.stack([pooled.histogram(table).counts for table in (reference, current)])
-    p_values = {name: _homogeneity(counts[:, pooled.bins_of(name)], _DRAWS) for name in names}
+    p_values = {name: _homogeneity(counts[:, pooled.bins_of(name)], _DRAWS, seed) for name in names}
     # The least p-value of so many draws can be too large for the correction over many columns.
     least = [name for name in names if p_values[name] == 1.0 / (1.0 + _DRAWS)]
     if len(least) * _ENOUGH < len(names):
         p_values |= {
-            name: _homogeneity(counts[:, pooled.bins_of(name)], _ENOUGH * len(names)) for name in least
+            name: _homogeneity(counts[:, pooled.bins_of(name)], _ENOUGH * len(names), seed) for name in least
         }
     return pd.Series(p_values, dtype=np.float64)
 
 
-def _homogeneity(counts: NDArray[np.int64], draws: int) -> float:
+def _homogeneity(counts: NDArray[np.int64], draws: int, seed: int = 0) -> float:
     """p-value that the two rows of a table of counts are samples of one law.
 
-    counts: (2, bins) >= 0, no row all 0; draws: at most, of the Monte Carlo test, >= 1
+    counts: (2, bins) >= 0, no row all 0; draws: at most, of the Monte Carlo test, >= 1; seed: of these draws
     Chi-square where every expected count is at least 5, else the law of the table given its sums: Fisher's exact test
     of two bins, Monte Carlo of more.
     """
@@ -241,14 +257,14 @@ def _homogeneity(counts: NDArray[np.int64], draws: int) -> float:
         return float(chi2_contingency(counts, correction=False).pvalue)
     if len(sums) == 2:
         return float(fisher_exact(counts).pvalue)
-    return _monte_carlo(counts[rows.argmin()], sums, draws)
+    return _monte_carlo(counts[rows.argmin()], sums, draws, seed)
 
 
-def _monte_carlo(sample: NDArray[np.int64], sums: NDArray[np.int64], draws: int) -> float:
+def _monte_carlo(sample: NDArray[np.int64], sums: NDArray[np.int64], draws: int, seed: int = 0) -> float:
     """Share of tables with the same sums whose Pearson statistic is at least that of the sample, itself counted in.
 
     sample, sums: (bins,) counts of one row and of both; given the sums the row is multivariate hypergeometric.
-    The seed is fixed. Draws end after 100 tables as extreme, where p is known well enough, and are fewer where there
+    Draws end after 100 tables as extreme, where p is known well enough, and are fewer where there
     are very many bins (1e7 / bins, at least 199). Source: Besag, Clifford 1991, Biometrika 78, 'Sequential Monte Carlo
     p-values'.
     """
@@ -260,7 +276,7 @@ def _monte_carlo(sample: NDArray[np.int64], sums: NDArray[np.int64], draws: int)
     def rising_with_pearson(counts: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.asarray(counts[..., :-1].astype(np.float64) ** 2 @ weights + counts[..., -1])
 
-    rng, rows = np.random.default_rng(0), int(sample.sum())
+    rng, rows = np.random.default_rng(seed), int(sample.sum())
     method: Literal["count", "marginals"] = (
         "count" if rows < 5 * len(sums) and sums.sum() < 1_000_000 else "marginals"
     )

@@ -22,8 +22,10 @@ from analysis.progress import progress_of
 from analysis.requirements import Check, Requirement
 from analysis.workers import in_order
 from scenarios.policies import PolicySpec
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
+from sim.displays import Displayed
 from sim.policies import Policy
+from sim.randomness import check_seed
 
 FIRST_REPLICATIONS = 20
 LOOKS = 4
@@ -34,8 +36,8 @@ CHUNK = 10
 """Replications of one task."""
 
 
-@dataclass(frozen=True)
-class Sustained:
+@dataclass(frozen=True, repr=False)
+class Sustained(Displayed):
     """How far the requirement holds."""
 
     scenario: Scenario
@@ -45,6 +47,19 @@ class Sustained:
     points: pd.DataFrame
     """One row a value tried: value, replications, measured, ci_low, ci_high, answer (holds, fails or undecided)."""
     level: float
+
+    @property
+    def _currency(self) -> str:
+        return self.scenario.currency
+
+    def headline(self) -> str:
+        """The answer for people."""
+        return f"{self.scenario.title}: {self.sentence()}"
+
+    def _shown(self) -> pd.DataFrame:
+        return self.points.assign(
+            value=[self.given.shown(value) for value in self.points["value"]]
+        ).set_index("value")
 
     @property
     def holds_at(self) -> float | None:
@@ -115,6 +130,8 @@ def largest_sustainable(
     undecided counts as not held. A policy that asks to be tuned is tuned on the scenario as it is. Raises ValueError
     outside these ranges.
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     if not 0.0 < tolerance < 1.0:
         raise ValueError(f"tolerance: got {tolerance}, expected a fraction in (0, 1)")
     if not 0.5 < level < 1.0:

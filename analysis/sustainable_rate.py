@@ -24,6 +24,7 @@ from scenarios.serving import Objective
 from scenarios.serving_arrivals import Trace
 from scenarios.serving_control import FixedReplicas, Predictive, ScheduledReplicas
 from scenarios.units import SECONDS_PER_DAY
+from sim.displays import Displayed
 from sim.durations import mean
 from sim.fleet import play
 from sim.fleet_days import daily_loads
@@ -54,8 +55,8 @@ class Tried:
     trend: Trend
 
 
-@dataclass(frozen=True)
-class SustainableRate:
+@dataclass(frozen=True, repr=False)
+class SustainableRate(Displayed):
     """How much of its traffic a fleet can carry."""
 
     rate: float
@@ -67,6 +68,26 @@ class SustainableRate:
     """Requests per second at which all replicas are always busy, with batches as large as they may be."""
     tried: tuple[Tried, ...]
     """All runs, by factor."""
+
+    def headline(self) -> str:
+        """The largest rate, and what the traffic as it is does to the fleet."""
+        return (
+            f"up to {self.maximum:.4g} requests/s, {self.factor:.3g} times the traffic of {self.rate:.4g}/s; "
+            f"as it is: {self.verdict}"
+        )
+
+    def _shown(self) -> pd.DataFrame:
+        return (
+            self.table()
+            .set_index("factor")[["rate_per_s", "verdict", "growth_per_s"]]
+            .rename(columns={"rate_per_s": "requests/s", "growth_per_s": "queue grows by (requests/s)"})
+        )
+
+    def plot(self, ax: Any = None) -> Any:
+        """Growth of the queue against the request rate; returns matplotlib axes."""
+        from analysis.plot_rates import plot_rate
+
+        return plot_rate(self, ax)
 
     def _largest(self, *verdicts: Verdict) -> float:
         """Largest factor below all others at which a verdict is one of these; 0 where there is none."""

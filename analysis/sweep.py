@@ -16,14 +16,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.comparison import AnyPolicy
+from analysis.comparison import AnyPolicy, listed_policies
 from analysis.designs import Design, Factor, content_of
 from analysis.executors import Executor, executor_of
 from analysis.store import FORMAT, KIND, Store, create_store, open_store
 from analysis.tasks import Division, Experiment, Receipt, Task, divide, perform
 from scenarios.policies import PolicySpec, parse_policy
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
+from sim.displays import Displayed
 from sim.policies import Policy
+from sim.randomness import check_seed
 from sim.record import versions
 
 if TYPE_CHECKING:
@@ -37,8 +39,8 @@ CHECKED_VARIANTS = 2000
 Progress = Callable[[Receipt], None]
 
 
-@dataclass(frozen=True)
-class Sweep:
+@dataclass(frozen=True, repr=False)
+class Sweep(Displayed):
     """A stored sweep: `table()`, `winners()`, `plot()`, `query(sql)`."""
 
     store: Store
@@ -48,6 +50,20 @@ class Sweep:
         from analysis.sweep_report import sweep_text
 
         return sweep_text(self)
+
+    @property
+    def _currency(self) -> str:
+        return self.currency
+
+    def headline(self) -> str:
+        """How large the sweep was, and how often each policy was cheapest."""
+        won = ", ".join(f"{name} in {count}" for name, count in self.winners()["best"].value_counts().items())
+        return (
+            f"{self.title}, {len(self.design)} variants in {self.replications} worlds each; cheapest: {won}"
+        )
+
+    def _shown(self) -> pd.DataFrame:
+        return self.winners()
 
     @property
     def folder(self) -> Path:
@@ -201,11 +217,11 @@ def plan_sweep(
 
     Parameters and errors as in `sweep`. All variants are checked where they are at most 2000.
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     if replications is not None and replications < 1:
         raise ValueError(f"replications: got {replications}, expected at least 1")
-    if seed < 0:
-        raise ValueError(f"seed: got {seed}, expected an integer >= 0")
-    wanted = list(scenario.policies if policies is None else policies)
+    wanted = listed_policies(scenario.policies if policies is None else policies)
     specs: list[PolicySpec | Policy] = [parse_policy(p) if isinstance(p, str) else p for p in wanted]
     if not specs:
         raise ValueError("policies: none given, expected at least one such as scheduled:7d")

@@ -32,11 +32,12 @@ from analysis.workers import in_order
 from scenarios.loader import validate_mapping
 from scenarios.schema import Scenario
 from scenarios.units import format_duration
+from sim.displays import Displayed
 from sim.policies import Never
 from sim.randomness import stream
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from analysis.plot_panels import Panels
 
 RATES = ("1/s", "10/min", "1/min", "10k/d", "1000/d", "100/d")
 """Requests, from the source's busy service to its quiet one."""
@@ -57,8 +58,8 @@ class _Case(NamedTuple):
     samples: int
 
 
-@dataclass(frozen=True)
-class TrafficDelays:
+@dataclass(frozen=True, repr=False)
+class TrafficDelays(Displayed):
     """Delays of a drop of accuracy from p0 to p1, by request rate and size of block.
 
     Onsets come right after a look, the worst case, or at a random moment. The monitor calls falsely at a share `alpha`
@@ -79,6 +80,15 @@ class TrafficDelays:
     """One row an onset; columns as `analysis.delay_runs.Delayed`, group the number of the case, failure where it fell
     between two looks."""
 
+    def headline(self) -> str:
+        """Which drop, and over which request rates."""
+        rates = len({case.rate for case in self.cases})
+        return f"a drop of accuracy from {self.p0:g} to {self.p1:g} at {rates} request rates, {self.onsets} onsets each"
+
+    def _shown(self) -> pd.DataFrame:
+        columns = ["samples", "collected_days", "after_a_look_days", "random_days"]
+        return self.table().set_index(["requests_per_day", "rule"])[columns]
+
     @property
     def samples_by_power(self) -> float:
         """Samples of the power calculation, by the normal approximation; not rounded."""
@@ -95,11 +105,12 @@ class TrafficDelays:
         """
         return pd.DataFrame([self._row(number, case) for number, case in enumerate(self.cases)])
 
-    def plot(self) -> Figure:
-        """Delay against requests per day."""
+    def plot(self) -> Panels:
+        """Delay against requests per day; returns matplotlib axes, one a panel."""
+        from analysis.plot_panels import Panels
         from analysis.plot_traffic import plot_traffic
 
-        return plot_traffic(self)
+        return Panels(plot_traffic(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything for JSON."""

@@ -33,9 +33,10 @@ from analysis.progress import progress_of
 from analysis.workers import in_order
 from scenarios.overlays import Overlay, overlaid
 from scenarios.policies import parse_policy
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from scenarios.units import HOURS_PER_DAY
 from sim.policies import Policy
+from sim.randomness import check_seed
 from sim.record import Result
 from sim.world import World, differing_fields
 
@@ -57,7 +58,7 @@ class Variant:
     """The first policy of the scenario under the overlays when None."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VariantComparison(Comparison):
     """What a comparison of variants found; `runs` has one row a variant (column `policy`) and replication."""
 
@@ -69,6 +70,10 @@ class VariantComparison(Comparison):
         from analysis.report_variants import variants_text
 
         return variants_text(self)
+
+    def headline(self) -> str:
+        """How many variants in how many worlds, and the verdict."""
+        return f"{self.scenario.title}, {len(self.names)} variants in {self.replications} worlds: {self.verdict()}"
 
     @cached_property
     def baseline(self) -> str:
@@ -180,6 +185,8 @@ def compare_variants(
     >>> found.names
     ['as is', 'slow']
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
     check_plan(replications, precision, max_replications)
     wanted = _variants_of(variants)
     scenarios: dict[str, Scenario] = {}

@@ -8,43 +8,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from scenarios.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from scenarios.loader import ScenarioError, library_names, load
-    from scenarios.overlays import overlaid, overlay_names
+    from scenarios.overlays import about_overlay, overlaid, overlay_names
+    from scenarios.parameters import Parameter, parameters
     from scenarios.policies import parse_policy
     from scenarios.schema import Scenario
-
-__all__ = [
-    "Scenario",
-    "ScenarioError",
-    "library_names",
-    "load",
-    "overlaid",
-    "overlay_names",
-    "parse_policy",
-]
+    from scenarios.topics import topic_names
 
 _HOME = {
-    "Scenario": "scenarios.schema",
-    "ScenarioError": "scenarios.loader",
+    "about_overlay": "scenarios.overlays",
     "library_names": "scenarios.loader",
     "load": "scenarios.loader",
     "overlaid": "scenarios.overlays",
     "overlay_names": "scenarios.overlays",
+    "Parameter": "scenarios.parameters",
+    "parameters": "scenarios.parameters",
     "parse_policy": "scenarios.policies",
+    "Scenario": "scenarios.schema",
+    "ScenarioError": "scenarios.loader",
+    "topic_names": "scenarios.topics",
 }
+"""Module of each public name; importing it is put off until the name is used."""
 
+__all__ = [
+    "Parameter",
+    "Scenario",
+    "ScenarioError",
+    "about_overlay",
+    "library_names",
+    "load",
+    "overlaid",
+    "overlay_names",
+    "parameters",
+    "parse_policy",
+    "topic_names",
+]
 
-def __getattr__(name: str) -> Any:
-    """Import on first use, so that `halflife --help` stays quick."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'scenarios' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

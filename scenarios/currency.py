@@ -9,7 +9,7 @@ from typing import Any
 from scenarios.document import Trail, dotted
 from scenarios.units import CURRENCY, MAX_LENGTH, MONEY, MONEY_RATE, PRICE, SYMBOLS, shown
 
-_TEXTS = ("title", "story", "question", "source", "name")
+_TEXTS = ("title", "story", "question", "source", "look_at", "name")
 """Fields that hold words, whatever these look like."""
 
 

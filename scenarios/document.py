@@ -92,6 +92,14 @@ def _set(document: Document, path: str, value: Any) -> None:
         container = container[key]
 
 
+def _named(items: list[Any], name: str) -> int | None:
+    """The place of the item that people would call so; None where there is none."""
+    for number, item in enumerate(items):
+        if isinstance(item, dict) and name in (item.get(key) for key in ("name", "signal", "metric", "kind")):
+            return number
+    return None
+
+
 def _key_in(container: Any, part: str, trail: Trail, path: str) -> str | int:
     """The key or index that a part of a path means in this container."""
     where = dotted(trail) or "the scenario"
@@ -102,7 +110,9 @@ def _key_in(container: Any, part: str, trail: Trail, path: str) -> str | int:
     if not isinstance(container, list):
         fail(OVERRIDE, None, f"{where} is {shown(container)}, which has no fields", path)
     if not part.isdecimal():
-        fail(OVERRIDE, None, f"{where} is a list, expected an index such as {where}[0]", path)
+        meant = _named(container, part)
+        hint = "," if meant is None else f": did you mean {where}[{meant}]?"
+        fail(OVERRIDE, None, f"{where} is a list{hint} expected an index such as {where}[0]", path)
     if int(part) >= len(container):
         fail(OVERRIDE, None, f"index {part} is out of range: {where} has {len(container)} items", path)
     return int(part)

@@ -6,9 +6,11 @@ puts them together and checks what only the whole can tell: that names exist and
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -38,12 +40,15 @@ from scenarios.serving_checks import check_serving
 from scenarios.signal_monitors import check_signal_monitor
 from scenarios.signals import SOURCE_CADENCES, Layer, Signal
 from scenarios.telemetry import Telemetry
-from scenarios.units import Accuracy, MoneyPerItem, PositiveDays, format_duration
+from scenarios.topics import Topic
+from scenarios.units import Accuracy, MoneyPerItem, PositiveDays, format_duration, shown
 from scenarios.whole_windows import check_whole_windows
 from scenarios.world import Feature, Labels, Quality, RecordedQuality, Slice, Traffic, none_from_word
 
 MAX_WINDOWS = 2_000_000
 MAX_CELLS = 200_000_000
+TOLD = ("title", "topic", "story", "question", "source", "look_at")
+"""Fields that tell people about the scenario and change no result."""
 DEFAULT_POLICIES = ("never", "scheduled:best", "triggered", "cost-aware", "oracle")
 
 
@@ -66,9 +71,13 @@ class Scenario(Component):
     """
 
     title: str = Field(min_length=1, description="what the system is")
+    topic: Topic | None = Field(default=None, description="part of the library in which it is listed")
     story: str = Field(default="", description="a paragraph of context")
     question: str = Field(default="", description="the main question")
     source: str = Field(default="", description="where the figures come from")
+    look_at: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=[], description="commands to try and what to look at in what they print"
+    )
     horizon: PositiveDays = Field(default=365.0, description="simulated time")
     window: PositiveDays = Field(
         default=1 / 24, description="resolution of the data plane: the world is constant within a window"
@@ -219,17 +228,50 @@ class Scenario(Component):
 
     def hash(self) -> str:
         """SHA-256 of the scenario's content: equal scenarios have equal hashes, wherever they are stored."""
-        content = self.model_dump(mode="json", exclude={"title", "story", "question", "source", "overlays"})
+        content = self.model_dump(mode="json", exclude={*TOLD, "overlays"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def with_(self, **overrides: Any) -> Scenario:
-        """A copy with other values at dotted paths (`quality__decay="1%/d"`), validated again.
+    def with_(self, changes: Mapping[str, Any] | None = None, /, **overrides: Any) -> Scenario:
+        """A copy with other values at dotted paths, validated again.
 
-        Raises ScenarioError where they do not fit.
+        changes: values by path, `{"quality.decay": "1%/d", "monitors[0].threshold": 0.3}`
+        overrides: the same as keywords, with two underscores for a dot: `quality__decay="1%/d"`; they come last
+        Raises ScenarioError, with path and nearest name, where they do not fit.
+
+        >>> import scenarios
+        >>> changed = scenarios.load("rotting_asset").with_({"labels.delay": "2h"}, horizon="100d")
+        >>> changed.labels.delay.value * 24, changed.horizon
+        (2.0, 100.0)
         """
         from scenarios.loader import validate_mapping
 
-        return validate_mapping(self._written, overrides, base_dir=self._base_dir)
+        return validate_mapping(self._written, {**(changes or {}), **overrides}, base_dir=self._base_dir)
+
+    def __repr__(self) -> str:
+        return f"<Scenario: {self.headline()}>"
+
+    __str__ = __repr__
+
+    def headline(self) -> str:
+        """What it is, for how long, and its hash."""
+        return f"{self.title}, {format_duration(self.horizon)}, hash {self.hash()[:12]}"
+
+    def _repr_html_(self) -> str:
+        """Question, story and the parameters that differ from the defaults, for notebooks."""
+        from scenarios.parameters_html import scenario_html
+
+        return scenario_html(self)
+
+    def __getattr__(self, name: str) -> Any:
+        """Fields are found before this is asked; what is left is an error, with the nearest field."""
+        try:
+            return super().__getattr__(name)  # type: ignore[misc]
+        except AttributeError as error:
+            near = (
+                [] if name.startswith("_") else difflib.get_close_matches(name, type(self).model_fields, n=1)
+            )
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            raise AttributeError(f"{error}{hint}") from None
 
     def _rest_weight(self) -> float:
         return 1.0 - math.fsum(item.weight for item in self.slices)
@@ -355,6 +397,20 @@ class Scenario(Component):
         if self.slices:
             raise ValueError("slices need a quality of kind degradation or exponential")
         return self
+
+
+def check_scenario(given: object) -> None:
+    """Raise TypeError, which says how to get one, for what is no scenario.
+
+    >>> check_scenario("fraud_detection")
+    Traceback (most recent call last):
+    TypeError: scenario: got 'fraud_detection', expected a Scenario, such as scenarios.load('fraud_detection')
+    """
+    if not isinstance(given, Scenario):
+        name = given if isinstance(given, str) else "fraud_detection"
+        raise TypeError(
+            f"scenario: got {shown(given)}, expected a Scenario, such as scenarios.load({name!r})"
+        )
 
 
 def _default_policies() -> list[Any]:

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from scenarios.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from sim.engine import run
+    from sim.fleet_days import run_fleet
+    from sim.fleet_result import FleetResult
     from sim.policies import Decision, Policy
     from sim.record import Result
     from sim.view import View
     from sim.world import World
 
-__all__ = ["Decision", "Policy", "Result", "View", "World", "run"]
-
 _HOME = {
     "Decision": "sim.policies",
+    "FleetResult": "sim.fleet_result",
     "Policy": "sim.policies",
     "Result": "sim.record",
+    "run": "sim.engine",
+    "run_fleet": "sim.fleet_days",
     "View": "sim.view",
     "World": "sim.world",
-    "run": "sim.engine",
 }
+"""Module of each public name; importing it is put off until the name is used."""
 
+__all__ = [
+    "Decision",
+    "FleetResult",
+    "Policy",
+    "Result",
+    "View",
+    "World",
+    "run",
+    "run_fleet",
+]
 
-def __getattr__(name: str) -> Any:
-    """Import on first use, so that start-up stays quick."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'sim' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scenarios.failures import Failure
 from scenarios.monitoring import Monitor
 from scenarios.policies import PolicySpec, parse_policy
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from sim.approval import approvers_of
 from sim.dataplane import DataPlane
 from sim.deployment import Rollout, adversaries_of
@@ -32,6 +32,7 @@ from sim.monitoring import Alarm, LabelWatch, Watch, labels_used, lifts_of, watc
 from sim.oracle import best_dates
 from sim.policies import Decision, Never, Policy, policy_of
 from sim.quality import quality_of
+from sim.randomness import check_seed
 from sim.record import Event, Result
 from sim.response import Responders
 from sim.retraining import retraining
@@ -65,8 +66,9 @@ def run(
     >>> result.events.query("kind == 'deployment'").time_days.tolist()
     [90.0, 180.0, 270.0, 360.0]
     """
-    if seed < 0 or replication < 0:
-        raise ValueError(f"seed and replication: got {seed} and {replication}, expected integers >= 0")
+    check_scenario(scenario)
+    check_seed("seed", seed)
+    check_seed("replication", replication)
     if world is None:
         world = World(scenario, seed, replication)
     elif (world.seed, world.replication) != (seed, replication) or (
@@ -82,6 +84,10 @@ def resolve_policy(policy: str | PolicySpec | Policy | None) -> Policy:
         return Never()
     if isinstance(policy, str):
         policy = parse_policy(policy)
+    if not isinstance(policy, PolicySpec) and not callable(getattr(policy, "decide", None)):
+        raise TypeError(
+            f"policy: got {policy!r}, expected a text such as 'scheduled:7d' or an object with `decide`"
+        )
     return policy_of(policy) if isinstance(policy, PolicySpec) else policy
 
 

@@ -7,13 +7,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, check_scenario
 from scenarios.serving import DesignDays
 from scenarios.serving_arrivals import Trace
 from sim.arrivals import Arrivals
 from sim.fleet import play
 from sim.fleet_result import FleetResult, Part
 from sim.ledger import Ledger
+from sim.randomness import check_seed
 from sim.traffic import expected_requests
 from sim.world import World
 
@@ -39,6 +40,9 @@ def run_fleet(
     >>> bool(summary["requests"] == summary["served"] + summary["in_flight"]), round(float(summary["p50_s"]), 3)
     (True, 0.05)
     """
+    check_scenario(scenario)
+    check_seed("seed", seed)
+    check_seed("replication", replication)
     if scenario.serving is None:
         raise ValueError(
             "serving: the scenario has none, expected a section such as {pools: [{service: 12ms}]}"

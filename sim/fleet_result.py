@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scenarios.units import DAYS_PER_YEAR, HOURS_PER_DAY, SECONDS_PER_DAY
+from scenarios.units import DAYS_PER_YEAR, HOURS_PER_DAY, SECONDS_PER_DAY, format_duration, format_money
 from sim.arrivals import Arrivals
+from sim.displays import Displayed, figures
 from sim.latency import pooled_quantile
 from sim.ledger import CATEGORIES
 
@@ -41,8 +42,8 @@ class Part:
         return self.fleet.horizon
 
 
-@dataclass(frozen=True)
-class FleetResult:
+@dataclass(frozen=True, repr=False)
+class FleetResult(Displayed):
     """One run of a serving fleet; of design days, sums are weighted to the whole horizon."""
 
     scenario: Scenario
@@ -53,6 +54,30 @@ class FleetResult:
     resolution: str
     """Which part of the horizon was simulated request by request."""
     parts: tuple[Part, ...]
+
+    @property
+    def _currency(self) -> str:
+        return self.scenario.currency
+
+    def headline(self) -> str:
+        """How many requests, how slow, how busy, and what a thousand cost."""
+        found = self.summary
+        price = format_money(float(found["cost_per_1000"]), self.scenario.currency)
+        return (
+            f"{self.scenario.title}: {found['requests']:,.0f} requests, P99 "
+            f"{format_duration(found['p99_s'] / SECONDS_PER_DAY)}, {found['loss']:.2%} lost, "
+            f"{found['utilisation']:.0%} busy, {price} per 1000"
+        )
+
+    def _shown(self) -> pd.DataFrame:
+        return figures(self.summary.rename({"loss": "lost_share"}))
+
+    def plot(self, fig: Any = None) -> Any:
+        """Replicas ready and busy, and requests that wait, over time; returns matplotlib axes, one a panel."""
+        from analysis.plot_fleet import plot_fleet
+        from analysis.plot_panels import Panels
+
+        return Panels(plot_fleet(self, fig))
 
     @cached_property
     def costs(self) -> pd.Series:

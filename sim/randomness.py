@@ -8,10 +8,22 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
+from numbers import Integral
 
 import numpy as np
 
 from sim.antithetic import Mirrored
+
+
+def check_seed(name: str, given: object) -> None:
+    """Raise ValueError, naming `name`, for what is no integer >= 0; numpy's integers are some.
+
+    >>> check_seed("seed", 1.5)
+    Traceback (most recent call last):
+    ValueError: seed: got 1.5, expected an integer >= 0
+    """
+    if isinstance(given, bool) or not isinstance(given, Integral) or given < 0:
+        raise ValueError(f"{name}: got {given!r}, expected an integer >= 0")
 
 
 def _sequence(seed: int, replication: int, name: str) -> np.random.SeedSequence:

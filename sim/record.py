@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scenarios.units import DAYS_PER_YEAR, HOURS_PER_DAY
+from scenarios.units import DAYS_PER_YEAR, HOURS_PER_DAY, format_duration, format_money
+from sim.displays import Displayed, figures
 from sim.incidents import Incident
 from sim.ledger import Ledger
 from sim.monitoring import Alarm, Champion
@@ -51,8 +52,8 @@ class Detection:
     """Days: first alarm after the onset; None when the champion was replaced, or the run ended, without one."""
 
 
-@dataclass(frozen=True)
-class Result:
+@dataclass(frozen=True, repr=False)
+class Result(Displayed):
     """One run: `summary`, `costs`, `timeline`, `events` and `provenance`."""
 
     scenario: Scenario
@@ -81,6 +82,25 @@ class Result:
     """What people did, as it ended."""
     fleet: FleetResult | None = field(default=None, repr=False)
     """The serving fleet, where the scenario simulates it with policies."""
+
+    @property
+    def _currency(self) -> str:
+        return self.scenario.currency
+
+    def headline(self) -> str:
+        """Whose run it is, what it cost and how right its answers were."""
+        summary = self.summary
+        cost = format_money(float(summary["total_cost"]), self.scenario.currency)
+        return (
+            f"{self.scenario.title}: {self.policy}, seed {self.seed}, replication {self.replication}; {cost} in "
+            f"{format_duration(self.scenario.horizon)}, mean accuracy {summary['mean_accuracy']:.4f}, "
+            f"{summary['retrains']:.0f} retrainings"
+        )
+
+    def _shown(self) -> pd.DataFrame:
+        spent = self.costs[self.costs != 0.0].rename(lambda category: f"cost[{category}]")
+        quiet = [name for name in self._incident_summary() if self.summary[name] == 0.0]
+        return figures(pd.concat([self.summary.drop(quiet), spent]))
 
     @cached_property
     def costs(self) -> pd.Series:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scenarios.drift import Adversarial
 from scenarios.failures import Failure
 from scenarios.monitoring import Monitor
-from scenarios.schema import Scenario
+from scenarios.schema import TOLD, Scenario
 from scenarios.serving import Serving
 from sim import randomness
 from sim.drift import State, world_state
@@ -35,10 +35,7 @@ WATCHING = (
     "deployment",
     "policies",
     "overlays",
-    "title",
-    "story",
-    "question",
-    "source",
+    *TOLD,
 )
 """Fields of a scenario that its world does not depend on."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 
 import scenarios
 from analysis.cli import app, main
+from scenarios.topics import TOPICS
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "scenarios" / "library"
@@ -78,22 +80,71 @@ def refused(*arguments: object) -> str:
 # list, show, validate
 
 
-def test_list():
-    text = said("list")
-    assert [line.split()[0] for line in text.splitlines()] == scenarios.library_names()
-    entries = document("list")
+@pytest.fixture(scope="module")
+def listed() -> tuple[str, Any]:
+    return said("list"), document("list")
+
+
+def test_list(listed):
+    text, entries = listed
     assert [entry["name"] for entry in entries] == scenarios.library_names()
     assert all(entry["title"] and entry["question"] for entry in entries)
+    shown = {line.split()[0]: line for line in text.splitlines() if line.startswith("  ")}
+    assert sorted(shown) == scenarios.library_names()
+    assert all(shown[entry["name"]].endswith(entry["question"]) for entry in entries)
+
+
+def test_list_is_by_topic_in_the_order_of_the_topics(listed):
+    text, entries = listed
+    topic_of = {entry["name"]: entry["topic"] for entry in entries}
+    names = [line.split()[0] for line in text.splitlines() if line.startswith("  ")]
+    order = [list(TOPICS).index(topic_of[name]) for name in names]
+    assert order == sorted(order)
+    headings = [line for line in text.splitlines() if line and not line.startswith(" ")]
+    present = [topic for topic in TOPICS if topic in topic_of.values()]
+    assert headings == [f"{TOPICS[topic]} ({topic})" for topic in present]
+
+
+def test_list_of_one_topic():
+    names = [entry["name"] for entry in document("list", "--topic", "claims")]
+    assert names == [name for name in scenarios.library_names() if name.startswith("published_")]
+    assert refused("list", "--topic", "clams").startswith(
+        "error: --topic: got 'clams': did you mean 'claims'?"
+    )
 
 
 def test_show(small):
     text = said("show", small)
     assert text.startswith("A small system\n\nOnce upon a time.\n\nQuestion: How often?\nSource: a test\n")
-    parameters = YAML(typ="safe", pure=True).load(text.partition("from the defaults\n")[2])
-    assert parameters["horizon"] == "30d"
-    assert parameters["quality"] == {"kind": "exponential", "initial_accuracy": 0.9, "decay": "0.02/d"}
-    assert parameters["policies"] == ["never", "triggered"]
-    assert "labels" not in parameters
+    changed, rest = text.partition("from the defaults\n\n")[2].split("\n\n")
+    rows = {row[0]: row[1:] for row in (re.split(r" {2,}", line) for line in changed.splitlines())}
+    assert rows["parameter"] == ["value", "default"]
+    assert rows["horizon"] == ["30d", "365d"]
+    assert rows["quality.decay"] == ["0.02/d", "required"]
+    assert rows["policies"][0] == "[never, triggered]"
+    assert not any(path.startswith("labels") for path in rows)
+    starts = {line.index(value) for line, value in zip(changed.splitlines(), ["value", "30d"], strict=False)}
+    assert len(starts) == 1
+    assert re.fullmatch(r"\d+ more parameters stand at their defaults \(--all lists them\)\.\n", rest)
+
+
+def test_show_everything(small):
+    changed, unchanged = (
+        said("show", small, "--all").partition("differ from the defaults")[2].split("stand at")
+    )
+    count = int(said("show", small).splitlines()[-1].split()[0])
+    assert len(unchanged.partition("value\n")[2].splitlines()) == count
+    assert "labels.coverage" in unchanged
+    assert "labels.coverage" not in changed
+
+
+def test_show_says_what_to_look_at_and_the_overlays():
+    text = said("show", "uber_feature_store")
+    found = scenarios.load("uber_feature_store")
+    flat = " ".join(text.split())
+    assert all(" ".join(look.split()) in flat for look in found.look_at)
+    assert f"- feature_store: {found.overlays['feature_store']['about']}" in flat
+    assert max(map(len, text.partition("Parameters")[0].splitlines())) <= 118
 
 
 @pytest.mark.parametrize("name", scenarios.library_names())
@@ -116,13 +167,6 @@ def test_what_is_shown_as_json_is_the_scenario_again(name, tmp_path):
     path = tmp_path / "again.json"
     path.write_text(said("show", name, "--json"))
     assert document("validate", path)["hash"] == scenarios.load(name).hash()
-
-
-def test_what_is_shown_as_text_is_the_scenario_again(tmp_path):
-    shown = said("show", "fraud_detection").partition("from the defaults\n")[2]
-    path = tmp_path / "again.yaml"
-    path.write_text(f"title: again\n{shown}")
-    assert document("validate", path)["hash"] == scenarios.load("fraud_detection").hash()
 
 
 def test_validate(small):

@@ -244,7 +244,7 @@ def test_monitors_that_are_blind_to_everything_have_no_delay_and_a_cost() -> Non
     assert found.costs()["cost_per_month"][0] == pytest.approx(30 * 24 * 0.005, rel=0.01)
     assert found.warnings == ("quiet: no monitor can see it",)
     assert "blind" in str(found)
-    assert isinstance(found.plot(), Figure)
+    assert isinstance(found.plot().figure, Figure)
 
 
 def test_alarms_of_decay_are_told_apart() -> None:
@@ -297,7 +297,7 @@ def test_workers_do_not_show(layers: Any) -> None:
 
 
 def test_the_picture_has_a_row_for_each_layer_and_failure(layers: Any) -> None:
-    figure = layers.plot()
+    figure = layers.plot().figure
     assert isinstance(figure, Figure)
     assert len(figure.axes[0].get_yticklabels()) == len(layers.table())
     assert all(ax.get_ylabel() for ax in figure.axes[1:])
@@ -308,7 +308,7 @@ def test_the_picture_has_a_row_for_each_layer_and_failure(layers: Any) -> None:
 
 def test_a_picture_of_many_layers_and_failures_is_no_taller_than_a_page(layers: Any) -> None:
     many = [{"name": f"f{number}", "rate": "1/y", "accuracy_drop": 0.1} for number in range(40)]
-    figure = replace(layers, scenario=layered().with_(failures=many)).plot()
+    figure = replace(layers, scenario=layered().with_(failures=many)).plot().figure
     assert figure.get_figheight() <= TALLEST
     left, right = figure.axes[:2]
     assert len(left.get_yticks()) == len(right.get_yticks()) == 20 * 3

@@ -471,7 +471,7 @@ def test_losses_and_their_detection():
 
 @pytest.mark.parametrize(("seed", "replication"), [(-1, 0), (0, -1)])
 def test_negative_seeds_are_refused(seed, replication):
-    with pytest.raises(ValueError, match="expected integers >= 0"):
+    with pytest.raises(ValueError, match="expected an integer >= 0"):
         sim.run(still(), "never", seed, replication=replication)
 
 

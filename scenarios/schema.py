@@ -33,6 +33,7 @@ from scenarios.on_call import check_on_call
 from scenarios.pipeline import Pipeline
 from scenarios.policies import Policy
 from scenarios.response import Response
+from scenarios.review import Review
 from scenarios.serving import Serving
 from scenarios.serving_checks import check_serving
 from scenarios.signal_monitors import check_signal_monitor
@@ -120,6 +121,9 @@ class Scenario(Component):
     )
     serving: Serving | None = Field(
         default=None, description="GPU pools that answer the requests one by one; not simulated when absent"
+    )
+    review: Review | None = Field(
+        default=None, description="people who look at uncertain decisions; nobody does when absent"
     )
     policies: list[Policy] = Field(
         default_factory=lambda: _default_policies(), description="what `compare` compares"

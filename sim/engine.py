@@ -35,6 +35,7 @@ from sim.quality import quality_of
 from sim.record import Event, Result
 from sim.response import Responders
 from sim.retraining import retraining
+from sim.review import ReviewQueue, review_of
 from sim.signal_watch import TruthWatch
 from sim.telemetry import outages_told, post_rest, telemetry_bills
 from sim.view import View
@@ -137,6 +138,9 @@ class Run:
         self._asked_at_once = 0
         self._wake_at = math.inf
         self._alarm_pending = False
+        self.review: ReviewQueue | None = None
+        self.gained: NDArray[np.float64] | None = None
+        """(windows,) accuracy that users meet above the model's, where people review."""
 
     @property
     def now(self) -> float:
@@ -325,7 +329,19 @@ class Run:
             pages=[] if self.responders is None else self.responders.pages,
             work=self.work,
             fleet=None if self.fleet is None else result_of(self.fleet),
+            review=self.review,
+            gained=self.gained,
         )
+
+    def _post_review(self, worth: NDArray[np.float64], served: NDArray[np.float64] | None) -> None:
+        """People who review cost their time, and what they set right is loss that nobody met."""
+        self.review = review_of(self, served)
+        if self.review is None:
+            return
+        self.review.post(self.ledger)
+        requests = self.world.requests if served is None else self.world.requests * served
+        self.gained = self.review.gain(self.plane.mean_accuracy(), requests)
+        self.ledger.post("staleness", -math.fsum(worth * self.gained * (1.0 if served is None else served)))
 
     def _post_running_costs(self) -> None:
         """Staleness, incidents, monitoring and labels, which accrue in every window."""
@@ -341,6 +357,7 @@ class Run:
             losses = self.incidents.losses(worth, unharmed - accuracy, unserved)
             for incident, loss in zip(self.incidents.all, losses, strict=True):
                 incident.loss = loss
+        self._post_review(worth, served)
         post_rest(self)
         if self.fleet is not None:
             self.fleet.finish()

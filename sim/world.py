@@ -22,6 +22,7 @@ from sim import randomness
 from sim.drift import State, world_state
 from sim.incidents import Onset, onsets_of
 from sim.labels import LabelBatches, label_batches, training_lag
+from sim.review import ReviewQueue, play_review
 from sim.telemetry import blind_windows
 from sim.traffic import requests
 
@@ -33,6 +34,7 @@ WATCHING = (
     "menu",
     "pipeline",
     "deployment",
+    "review",
     "policies",
     "overlays",
     "title",
@@ -123,6 +125,8 @@ class World:
         found.__dict__.update(
             requests=self.requests, labels=self.labels, _state=self._state, onsets=self.onsets
         )
+        if scenario.review == self.scenario.review and scenario.review is not None:
+            found.__dict__["reviews"] = self.reviews
         return found
 
     @cached_property
@@ -139,6 +143,13 @@ class World:
     def onsets(self) -> list[Onset]:
         """Beginnings of failures."""
         return onsets_of(self.scenario, self.stream)
+
+    @cached_property
+    def reviews(self) -> ReviewQueue:
+        """What becomes of the uncertain decisions where all requests are served. Raises ValueError without review."""
+        if self.scenario.review is None:
+            raise ValueError("review: the scenario has none")
+        return play_review(self, self.scenario.review)
 
     @cached_property
     def blind(self) -> NDArray[np.bool_] | None:

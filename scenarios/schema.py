@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from scenarios.base import Component
+from scenarios.care import Care, check_care
 from scenarios.currency import check_currency
 from scenarios.deployment import Deployment, Direct, check_deployment
 from scenarios.drift import Drift
@@ -121,6 +122,9 @@ class Scenario(Component):
     )
     serving: Serving | None = Field(
         default=None, description="GPU pools that answer the requests one by one; not simulated when absent"
+    )
+    care: Care | None = Field(
+        default=None, description="patients whose treatment the model adjusts; not simulated when absent"
     )
     review: Review | None = Field(
         default=None, description="people who look at uncertain decisions; nobody does when absent"
@@ -277,6 +281,7 @@ class Scenario(Component):
         check_menu(self)
         check_on_call(self)
         check_serving(self)
+        check_care(self.care, self.horizon, self.window)
         return self
 
     def check_monitor(self, place: str, monitor: Monitor) -> None:

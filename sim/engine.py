@@ -20,6 +20,8 @@ from scenarios.monitoring import Monitor
 from scenarios.policies import PolicySpec, parse_policy
 from scenarios.schema import Scenario
 from sim.approval import approvers_of
+from sim.care import CareTeam
+from sim.care_result import care_result
 from sim.dataplane import DataPlane
 from sim.deployment import Rollout, adversaries_of
 from sim.durations import draw
@@ -127,6 +129,7 @@ class Run:
         serving = scenario.serving
         with_fleet = serving is not None and serving.with_policies
         self.fleet = Fleet(self.env, world, self.ledger, scenario.horizon) if with_fleet else None
+        self.care = None if scenario.care is None else CareTeam(self, scenario.care)
         self.alarms: list[Alarm] = []
         self.events: list[Event] = []
         self.work: list[Work] = []
@@ -174,6 +177,8 @@ class Run:
         self.env.process(outages_told(self))
         if self.fleet is not None:
             self.fleet.start()
+        if self.care is not None:
+            self.care.start()
         self.consult()
         horizon, env, plane = self.scenario.horizon, self.env, self.plane
         while True:
@@ -189,6 +194,8 @@ class Run:
         if self.fleet is not None:
             env.run(until=horizon)  # it is paid to the end, and the last event was before that
         self.plane.finish()
+        if self.care is not None:
+            self.care.finish()
         return self._result()
 
     def consult(self, alarm: Alarm | None = None) -> None:
@@ -331,6 +338,7 @@ class Run:
             fleet=None if self.fleet is None else result_of(self.fleet),
             review=self.review,
             gained=self.gained,
+            care=None if self.care is None else care_result(self.care),
         )
 
     def _post_review(self, worth: NDArray[np.float64], served: NDArray[np.float64] | None) -> None:

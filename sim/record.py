@@ -15,10 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scenarios.units import DAYS_PER_YEAR, HOURS_PER_DAY
+from sim import care_result, review
+from sim.care_result import CareResult
 from sim.incidents import Incident
 from sim.ledger import Ledger
 from sim.monitoring import Alarm, Champion
-from sim.review import ReviewQueue, no_figures
+from sim.review import ReviewQueue
 from sim.work import Work
 
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ class Result:
     """The uncertain decisions, where people look at them."""
     gained: NDArray[np.float64] | None = field(default=None, repr=False)
     """(windows,) accuracy that users meet above the model's, by review; none where None."""
+    care: CareResult | None = field(default=None, repr=False)
+    """Patients and clinicians, where the scenario has some."""
 
     @cached_property
     def costs(self) -> pd.Series:
@@ -121,7 +125,8 @@ class Result:
                 "undetected": float(sum(d.detected is None for d in self.detections)),
                 "mttd_hours": _mean_hours(delays),
                 **self._incident_summary(),
-                **(no_figures() if self.review is None else self.review.figures),
+                **(review.no_figures() if self.review is None else self.review.figures),
+                **(care_result.no_figures() if self.care is None else self.care.figures),
             },
             name=self.policy,
         )

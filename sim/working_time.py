@@ -76,7 +76,9 @@ def work_through(
     done: told start and end (days) of each stretch, as it ends.
     """
     while True:
-        yield env.timeout(max(hours.next_open(env.now) - env.now, 0.0))
+        opening = hours.next_open(env.now)
+        if opening > env.now:
+            yield env.timeout(opening - env.now)
         start = float(env.now)
         closing = math.floor(start + _SLACK) + hours.end
         worked = min(length, closing - start)

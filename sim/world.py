@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.care import Care
 from scenarios.drift import Adversarial
 from scenarios.failures import Failure
 from scenarios.monitoring import Monitor
@@ -72,7 +73,16 @@ def _requests_of(serving: Serving | None) -> Any:
     return None if serving is None else (serving.arrivals, serving.sizes)
 
 
-_PARTS: dict[str, Callable[[Any], Any]] = {"failures": _by_chance, "serving": _requests_of}
+def _patients_of(care: Care | None) -> Any:
+    """Patients and their nature, however anybody treats them."""
+    return None if care is None else care.world
+
+
+_PARTS: dict[str, Callable[[Any], Any]] = {
+    "failures": _by_chance,
+    "serving": _requests_of,
+    "care": _patients_of,
+}
 """What the world depends on of fields that it depends on in part."""
 
 

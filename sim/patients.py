@@ -90,7 +90,8 @@ class Patients:
         day = self.lived
         first = max(day - round(clinicians.cuff_days), 0)
         luck = normal_once(self._cuff_key, day * self.number + patient)
-        return float(self.pressure[first:day, patient].mean()) + clinicians.cuff_error * luck
+        mean = kernel.mean_pressure(self.pressure, patient, first, day)
+        return float(mean) + clinicians.cuff_error * luck
 
     def trailing(self, day: int, window: int, since: NDArray[np.int64]) -> tuple[Array, Array, NDArray[np.int64]]:
         """Mean of the readings of the `window` days up to `day`, its standard error, their number; (n,) each."""

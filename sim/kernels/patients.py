@@ -119,6 +119,15 @@ def trailing(
 
 
 @njit(cache=True)
+def mean_pressure(pressure: Floats, patient: int, first: int, stop: int) -> float:
+    """Mean pressure of a patient on days first..stop-1; pressure: (days, n)."""
+    total = 0.0
+    for day in range(first, stop):
+        total += pressure[day, patient]
+    return total / (stop - first)
+
+
+@njit(cache=True)
 def titration(mean: float, low: float, high: float, per_step: float, largest: int) -> int:
     """Steps of the dose that bring a pressure back into range, 0 where it is in range or NaN; at most `largest`."""
     if mean > high:

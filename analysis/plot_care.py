@@ -67,18 +67,22 @@ def _draw_load(ax: Axes, result: Result) -> None:
     care = result.care
     assert care is not None
     days = care.days
-    weeks = np.arange(WEEK, len(days) + 1, WEEK, dtype=np.float64)
-    if not len(weeks):
+    weeks = len(days) // WEEK
+    if not weeks:
         return
+    edges = np.arange(weeks + 1) * float(WEEK)
     handles = []
     for name, colour, label in (
         ("reviews", BLUE, "recommendations for a clinician"),
         ("alerts", ORANGE, "alerts"),
         ("visits", GREY, "visits"),
     ):
-        handles += ax.step(weeks, _weekly(days[name], len(weeks)), where="pre", color=colour, lw=1.2, label=label)
-    hours = _weekly(days["clinician_hours"], len(weeks))
-    handles += ax.step(weeks, hours, where="pre", color=INK, lw=1.2, ls=DASHED, label="clinician hours")
+        counts = _weekly(days[name], weeks)
+        handles.append(ax.stairs(counts, edges, baseline=None, color=colour, lw=1.2, label=label))
+    hours = _weekly(days["clinician_hours"], weeks)
+    handles.append(
+        ax.stairs(hours, edges, baseline=None, color=INK, lw=1.2, ls=DASHED, label="clinician hours")
+    )
     ax.set_ylabel("per week")
     ax.set_ylim(bottom=0.0)
     legend_below(ax, handles)
@@ -86,4 +90,5 @@ def _draw_load(ax: Axes, result: Result) -> None:
 
 def _weekly(values: ArrayLike, weeks: int) -> NDArray[np.float64]:
     """Sums of whole weeks."""
-    return np.asarray(values, dtype=np.float64)[: weeks * WEEK].reshape(weeks, WEEK).sum(axis=1)
+    days = np.asarray(values, dtype=np.float64)[: weeks * WEEK]
+    return np.asarray(days.reshape(weeks, WEEK).sum(axis=1))

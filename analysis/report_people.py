@@ -6,6 +6,7 @@ Runs, comparisons, variants and sweeps show the same figures; those that a scena
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +42,11 @@ HEADINGS = {
     "visits_per_patient_year": ("visits/py", ".2f"),
 }
 _KEYS = {
-    "reviews": "passed unseen: share of the uncertain decisions that nobody took up before the deadline; wait: of those "
-    "taken up; busy: share of the time at their desks",
-    "time_in_range": "in range: share of patient days with the true pressure in the target range; py: a patient and "
-    "year; reviews: recommendations that went to a clinician; at once: share of them and the others that the model "
-    "made alone; wait: until a clinician took up a recommendation or an alert",
+    "reviews": "passed unseen: share of the uncertain decisions that nobody took up before the deadline;\n"
+    "wait: of those taken up; busy: share of the time at their desks",
+    "time_in_range": "in range: share of patient days with the true pressure in the target range; py: a patient "
+    "and year;\nreviews: recommendations that went to a clinician; at once: share of these and its own that the model "
+    "took alone;\nwait: until a clinician took up a recommendation or an alert",
 }
 
 
@@ -116,13 +117,10 @@ def _decisions_text(care: CareResult) -> str:
     from analysis.report import aligned
 
     table = care.recommendations
-    counts = table.groupby(["route", "decision"]).size().unstack(fill_value=0)
-    order = [d for d in ("held", "taken", "accepted", "modified", "rejected", "open") if d in counts.columns]
-    rows = {
-        str(route): {decision: f"{counts.loc[route, decision]:,}" for decision in order}
-        for route in ("none", "at once", "clinician", "alert")
-        if route in counts.index
-    }
+    counts = Counter(zip(table["route"], table["decision"], strict=True))
+    routes = [r for r in ("none", "at once", "clinician", "alert") if (table["route"] == r).any()]
+    order = ("held", "taken", "accepted", "modified", "rejected", "open")
+    rows = {route: {decision: f"{counts[route, decision]:,}" for decision in order} for route in routes}
     days = format_duration(float(len(care.pressure)))
     return f"{aligned(rows, 'recommendations')}\n{care.pressure.shape[1]} patients over {days}"
 

@@ -91,7 +91,9 @@ def _table(variants: NDArray[np.int64], figures: dict[str, Array], names: list[s
         "ci_low": (mean - half).ravel(),
         "ci_high": (mean + half).ravel(),
     }
-    return pd.DataFrame(columns | {name: _mean_of_known(figures[name]).ravel() for name in figures if name != "annual_cost"})
+    return pd.DataFrame(
+        columns | {name: _mean_of_known(figures[name]).ravel() for name in figures if name != "annual_cost"}
+    )
 
 
 def _mean_of_known(values: Array) -> Array:

@@ -16,7 +16,18 @@ from pydantic import BeforeValidator, Field, model_validator
 from scenarios.base import Component
 from scenarios.distributions import Duration, Fixed
 from scenarios.pressure_units import PositivePressure, Pressure, PressurePerDay, SignedPressure
-from scenarios.units import Count, Days, Fraction, Money, MoneyPerDay, PerDay, PositiveCount, PositiveDays, Real
+from scenarios.units import (
+    DAYS_PER_YEAR,
+    Count,
+    Days,
+    Fraction,
+    Money,
+    MoneyPerDay,
+    PerDay,
+    PositiveCount,
+    PositiveDays,
+    Real,
+)
 from scenarios.working_hours import WorkingHours
 from scenarios.world import none_from_word
 
@@ -38,14 +49,19 @@ class Patients(Component):
         default=6.0, description="spread of the day-to-day swings of one patient (Ornstein-Uhlenbeck)"
     )
     swing_time: PositiveDays = Field(default=2.0, description="time in which a swing falls to 37 %")
-    trend: PressurePerDay = Field(default=1.0 / 365.0, description="slow change, mean")
-    trend_sd: PressurePerDay = Field(default=2.0 / 365.0, description="its spread over patients")
+    trend: PressurePerDay = Field(default=1.0 / DAYS_PER_YEAR, description="slow change, mean")
+    trend_sd: PressurePerDay = Field(default=2.0 / DAYS_PER_YEAR, description="its spread over patients")
     sensitivity: PositivePressure = Field(
-        default=5.0, description="fall by one step of the dose, in the end, mean; the model does not know a patient's own"
+        default=5.0,
+        description="fall by one step of the dose, in the end, mean; the model does not know a patient's own",
     )
     sensitivity_sd: Pressure = Field(default=1.5, description="its spread over patients")
-    onset: PositiveDays = Field(default=7.0, description="time in which 63 % of a change of dose takes effect")
-    adherence: Fraction = Field(default=0.88, description="share of the days on which a median patient takes it")
+    onset: PositiveDays = Field(
+        default=7.0, description="time in which 63 % of a change of dose takes effect"
+    )
+    adherence: Fraction = Field(
+        default=0.88, description="share of the days on which a median patient takes it"
+    )
     adherence_spread: Annotated[Real, Field(ge=0)] = Field(
         default=0.8, description="its spread over patients, standard deviation of the log odds"
     )
@@ -62,12 +78,17 @@ class Sensor(Component):
     patient_error: Pressure = Field(
         default=3.0, description="error of a fresh model that stays with a patient, standard deviation"
     )
-    daily_error: Pressure = Field(default=5.0, description="error of a fresh model that changes from day to day")
+    daily_error: Pressure = Field(
+        default=5.0, description="error of a fresh model that changes from day to day"
+    )
     bias: SignedPressure = Field(
-        default=0.0, description="shift of the estimates for each 10 points of accuracy that the slice has lost"
+        default=0.0,
+        description="shift of the estimates for each 10 points of accuracy that the slice has lost",
     )
     motion: Fraction = Field(default=0.15, description="share of the days spoilt by motion")
-    motion_error: Pressure = Field(default=12.0, description="further error on such a day, standard deviation")
+    motion_error: Pressure = Field(
+        default=12.0, description="further error on such a day, standard deviation"
+    )
     lost: Fraction = Field(default=0.1, description="share of the days without any estimate")
 
 
@@ -83,17 +104,33 @@ class Hazard(Component):
     cost: Money = Field(default=0.0, description="an event")
 
 
+class Hypotension(Hazard):
+    """Faints and falls, the more the lower the pressure."""
+
+    rate: PerDay = Field(
+        default=2.0 / DAYS_PER_YEAR, description="events of one patient at the pressure `at`"
+    )
+    at: PositivePressure = Field(default=100.0, description="pressure to which `rate` belongs")
+    scale: PositivePressure = Field(default=5.0, description="fall over which the rate grows 2.72 times")
+    cost: Money = Field(default=4000.0, description="an event")
+
+
+class Crisis(Hazard):
+    """Hypertensive crises, the more the higher the pressure."""
+
+    rate: PerDay = Field(
+        default=0.5 / DAYS_PER_YEAR, description="events of one patient at the pressure `at`"
+    )
+    at: PositivePressure = Field(default=165.0, description="pressure to which `rate` belongs")
+    scale: PositivePressure = Field(default=8.0, description="rise over which the rate grows 2.72 times")
+    cost: Money = Field(default=12000.0, description="an event")
+
+
 class Harm(Component):
     """What the wrong pressure does to patients."""
 
-    hypotension: Hazard = Field(
-        default=Hazard.model_validate({"rate": "1/y", "at": "100 mmHg", "scale": "5 mmHg", "cost": "$4000"}),
-        description="faints and falls, the more the lower",
-    )
-    crisis: Hazard = Field(
-        default=Hazard.model_validate({"rate": "0.5/y", "at": "165 mmHg", "scale": "8 mmHg", "cost": "$12000"}),
-        description="hypertensive crises, the more the higher",
-    )
+    hypotension: Hypotension = Field(default=Hypotension(), description="when it is too low")
+    crisis: Crisis = Field(default=Crisis(), description="when it is too high")
 
 
 class Regimen(Component):
@@ -106,7 +143,9 @@ class Regimen(Component):
         default=5.0, description="fall by one step that model and clinicians reckon with"
     )
     largest: PositiveCount = Field(default=3, description="steps that are proposed in one go, at most")
-    settle: Days = Field(default=5.0, description="days after a change that say little yet, and bring no increase")
+    settle: Days = Field(
+        default=5.0, description="days after a change that say little yet, and bring no increase"
+    )
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
@@ -145,7 +184,9 @@ class Clinicians(Component):
 
     number: PositiveCount = Field(default=1, description="clinicians")
     hours: WorkingHours = Field(default=WorkingHours(), description="when they work for these patients")
-    review: Duration = Field(default=_lasting("6min"), description="time of a decision about a recommendation")
+    review: Duration = Field(
+        default=_lasting("6min"), description="time of a decision about a recommendation"
+    )
     alert: Duration = Field(default=_lasting("12min"), description="time that an alert takes")
     hourly_cost: MoneyPerDay = Field(default=150.0 * 24.0, description="time that they work, e.g. '$150/h'")
     cuff_error: Pressure = Field(
@@ -162,7 +203,9 @@ class Visits(Component):
     first: PositiveDays = Field(default=30.0, description="interval at the start")
     shortest: PositiveDays = Field(default=14.0, description="interval below which it never falls")
     longest: PositiveDays = Field(default=180.0, description="interval that it never passes")
-    longer: Annotated[Real, Field(ge=1)] = Field(default=1.5, description="factor on the interval when in range")
+    longer: Annotated[Real, Field(ge=1)] = Field(
+        default=1.5, description="factor on the interval when in range"
+    )
     shorter: Annotated[Real, Field(gt=0, le=1)] = Field(default=0.5, description="factor on it when not")
     duration: Duration = Field(default=_lasting("20min"), description="time that it takes a clinician")
 
@@ -177,14 +220,18 @@ class Alerts(Component):
     """When a patient jumps the queue: estimates far out of range for some days, or harm that happened."""
 
     below: Pressure = Field(default=95.0, description="mean of the trailing days: persistent hypotension")
-    above: PositivePressure = Field(default=170.0, description="mean of the trailing days: hypertensive crisis")
+    above: PositivePressure = Field(
+        default=170.0, description="mean of the trailing days: hypertensive crisis"
+    )
     days: PositiveDays = Field(default=3.0, description="trailing days, whole days")
     quiet: Days = Field(default=7.0, description="time after an alert in which its patient raises no other")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.below >= self.above:
-            raise ValueError(f"below: got {self.below:g} mmHg, expected less than above ({self.above:g} mmHg)")
+            raise ValueError(
+                f"below: got {self.below:g} mmHg, expected less than above ({self.above:g} mmHg)"
+            )
         return self
 
 
@@ -217,7 +264,9 @@ class Care(Component):
         }
         for place, days in whole.items():
             if abs(days - round(days)) > 1e-9:
-                raise ValueError(f"{place}: got {days:g} d, expected whole days, patients are looked at once a day")
+                raise ValueError(
+                    f"{place}: got {days:g} d, expected whole days, patients are looked at once a day"
+                )
         if self.recommending.least_days > self.recommending.window:
             raise ValueError(
                 f"recommending.least_days: got {self.recommending.least_days}, expected at most the "

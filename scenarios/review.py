@@ -1,7 +1,7 @@
 """Review: people who look at the model's uncertain decisions, as many as they have time for.
 
-Source: chapter, 'ClinAIOps': uncertainty flagging triggers human review. That the uncertain share of the decisions holds
-`error_share` of the model's errors is an assumption about its confidence, to be replaced by a measured one.
+Source: chapter, 'ClinAIOps': uncertainty flagging triggers human review. That the uncertain share of the decisions
+holds `error_share` of the model's errors is an assumption about its confidence, to be replaced by a measured one.
 """
 
 from __future__ import annotations

@@ -208,9 +208,7 @@ class CareTeam:
 
     def _steps(self, pressure: float) -> int:
         regimen = self.care.regimen
-        return int(
-            kernel.titration(pressure, regimen.low, regimen.high, regimen.per_step, regimen.largest)
-        )
+        return int(kernel.titration(pressure, regimen.low, regimen.high, regimen.per_step, regimen.largest))
 
     def _invite(self) -> None:
         """Patients whose visit is due."""

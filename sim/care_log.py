@@ -1,7 +1,6 @@
 """The log of care: every recommendation with its provenance, and what each day took.
 
-A row has 18 figures: 0.4 kB while a run is played, less where nothing is to be changed, and as much as a table. 500 patients
-looked at each week are 26,000 rows a year, about 10 MB.
+A row has 18 figures, about 0.4 kB: 500 patients looked at each week are 26,000 rows a year, and 10 MB.
 """
 
 from __future__ import annotations
@@ -127,7 +126,7 @@ class CareLog:
         table = table.sort_values(["time_days", "patient"], kind="stable", ignore_index=True)
         asked = table["route"].isin(["clinician", "alert"])
         waited = HOURS_PER_DAY * (table["taken_days"].fillna(horizon) - table["time_days"])
-        table.insert(table.columns.get_loc("taken_days"), "wait_hours", waited.where(asked))
+        table.insert(list(table.columns).index("taken_days"), "wait_hours", waited.where(asked))
         return table
 
     def _held_table(self) -> pd.DataFrame:

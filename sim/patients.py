@@ -47,7 +47,9 @@ class Patients:
         """Slice of the scenario that each belongs to."""
         self.state = np.vstack([people.swing_sd * draws[6], np.zeros(people.number)])
         self.dose = np.full(people.number, people.first_dose, dtype=np.int64)
-        self.state[kernel.EFFECT] = self.traits[kernel.SENSITIVITY] * self.dose * self.traits[kernel.ADHERENCE]
+        self.state[kernel.EFFECT] = (
+            self.traits[kernel.SENSITIVITY] * self.dose * self.traits[kernel.ADHERENCE]
+        )
         self.lived = 0
         """Days that are over."""
         self.changed = np.full(people.number, -math.inf)
@@ -93,7 +95,9 @@ class Patients:
         mean = kernel.mean_pressure(self.pressure, patient, first, day)
         return float(mean) + clinicians.cuff_error * luck
 
-    def trailing(self, day: int, window: int, since: NDArray[np.int64]) -> tuple[Array, Array, NDArray[np.int64]]:
+    def trailing(
+        self, day: int, window: int, since: NDArray[np.int64]
+    ) -> tuple[Array, Array, NDArray[np.int64]]:
         """Mean of the readings of the `window` days up to `day`, its standard error, their number; (n,) each."""
         mean, error = np.empty(self.number), np.empty(self.number)
         days = np.empty(self.number, dtype=np.int64)

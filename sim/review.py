@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 MAX_CASES = 20_000_000
 """Cases of a run, at most: about 1 GB."""
+_SLACK = 1e-8
+"""Working days that do not count."""
 FIGURES = (
     "reviews", "review_lapsed", "review_wait_hours", "review_wait_p95_hours", "review_utilisation",
     "review_backlog", "review_hours",
@@ -153,7 +155,14 @@ def play_review(world: World, review: Review, served: Array | None = None) -> Re
     # An idle reviewer takes a case up as it comes; going to the working clock and back costs the last bits.
     began = np.maximum(clock.starts(start), arrival)
     return ReviewQueue(
-        review, scenario.horizon, window, arrival, began, clock.ends(end), float(busy), review.reviewers * until
+        review,
+        scenario.horizon,
+        window,
+        arrival,
+        began,
+        clock.ends(end),
+        float(busy),
+        review.reviewers * until,
     )
 
 
@@ -163,5 +172,5 @@ def _latest_starts(clock: WorkingClock, arrival: Array, deadline: float | None) 
         return np.full(len(arrival), np.inf)
     moment = arrival + deadline
     worked = clock.worked(moment)
-    # Who starts when the desks open again, starts too late for a deadline while they were closed.
-    return np.where(clock.open_at(moment), worked, np.nextafter(worked, -np.inf))
+    # Who would start at the very closing starts when the desks open again: too late for a deadline in between.
+    return np.where(clock.open_at(moment), worked, worked - _SLACK)

@@ -40,9 +40,12 @@ class WorkingClock:
         at = np.asarray(moment, dtype=np.float64)
         day = np.floor(at)
         week, weekday = np.divmod(day, 7.0)
-        before = week * self.hours.days + np.minimum(weekday, self.hours.days)
-        today = np.clip(at - day - self.hours.start, 0.0, self._length)
-        return np.asarray(before * self._length + np.where(weekday < self.hours.days, today, 0.0))
+        shifts = week * self.hours.days + np.minimum(weekday, self.hours.days)
+        today = np.where(weekday < self.hours.days, at - day - self.hours.start, 0.0)
+        # A whole shift is counted as one, so that an evening and the morning after are the same to the last bit.
+        over = today >= self._length
+        part = np.where(over, 0.0, np.maximum(today, 0.0))
+        return np.asarray((shifts + over) * self._length + part)
 
     def starts(self, worked: ArrayLike) -> Array:
         """The moment (days) at which something begins that begins after so much work: an opening, not a closing."""

@@ -113,9 +113,7 @@ def trailing(
                 spread += away * (x - average)
         days[p] = number
         mean[p] = average if number else np.nan
-        error[p] = (
-            math.sqrt(spread / (number - 1) / number + known * known) if number > 1 else np.inf
-        )
+        error[p] = math.sqrt(spread / (number - 1) / number + known * known) if number > 1 else np.inf
 
 
 @njit(cache=True)
@@ -131,9 +129,9 @@ def mean_pressure(pressure: Floats, patient: int, first: int, stop: int) -> floa
 def titration(mean: float, low: float, high: float, per_step: float, largest: int) -> int:
     """Steps of the dose that bring a pressure back into range, 0 where it is in range or NaN; at most `largest`."""
     if mean > high:
-        return min(int(math.ceil((mean - high) / per_step)), largest)
+        return min(math.ceil((mean - high) / per_step), largest)
     if mean < low:
-        return -min(int(math.ceil((low - mean) / per_step)), largest)
+        return -min(math.ceil((low - mean) / per_step), largest)
     return 0
 
 

@@ -7,7 +7,7 @@ Source: chapter, 'ClinAIOps Case Study', its three loops.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,9 @@ from scenarios.care import Care
 from scenarios.distributions import Duration
 from sim.care_log import CareLog, Kind, Recommendation
 from sim.clinic import Clinic
-from sim.durations import draw
+from sim.durations import quantile
 from sim.kernels import patients as kernel
-from sim.kernels.sampling import uniform_once
+from sim.kernels.sampling import uniform_at
 from sim.patients import Day, Patients
 from sim.work import Work
 
@@ -105,14 +105,15 @@ class CareTeam:
         enough = days >= max(width - 1, 1)
         low = today.harm[kernel.HYPOTENSION] | (enough & (mean < alerts.below))
         high = today.harm[kernel.CRISIS] | (enough & (mean > alerts.above))
-        for patient in np.flatnonzero((low | high) & (self._quiet_until <= now)).tolist():
+        concerned = np.flatnonzero((low | high) & (self._quiet_until <= now))
+        for patient, length in self._lengths("alert", self.care.clinicians.alert, concerned):
             self._quiet_until[patient] = math.inf
             kind: Kind = "hypotension" if low[patient] else "crisis"
             step = self._steps(float(mean[patient]))
             step = min(step, -1) if kind == "hypotension" else max(step, 1)
             found = float(mean[patient]), float(error[patient]), int(days[patient])
             row = self.log.add(self._recommendation(patient, kind, found, step, math.nan, "alert"))
-            self._ask(ALERT, patient, "alert", self.care.clinicians.alert, partial(self._decide_alert, row))
+            self.clinic.ask(ALERT, "alert", length, partial(self._decide_alert, row))
 
     def _recommend(self) -> None:
         """The model looks at those whose turn it is today."""
@@ -134,10 +135,13 @@ class CareTeam:
         self.log.hold(
             self.run.now, held, mean[held], error[held], days[held], version, sure[held], people.dose[held]
         )
-        for patient in np.flatnonzero(turn & ~(alone & (step == 0))).tolist():
+        for patient in np.flatnonzero(turn & alone & (step != 0)).tolist():
             found = float(mean[patient]), float(error[patient]), int(days[patient])
-            route = self._act if alone[patient] else self._refer
-            route(patient, found, int(step[patient]), float(sure[patient]))
+            self._act(patient, found, int(step[patient]), float(sure[patient]))
+        referred = np.flatnonzero(turn & ~alone)
+        for patient, length in self._lengths("recommendation", care.clinicians.review, referred):
+            found = float(mean[patient]), float(error[patient]), int(days[patient])
+            self._refer(patient, found, int(step[patient]), float(sure[patient]), length)
 
     def _within_bounds(self, error: Array, step: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether the model may do alone what it recommends, (n,): nothing uncertain, no change beyond the bounds."""
@@ -154,12 +158,13 @@ class CareTeam:
         entry.settle("taken", change, "model", self.run.now, self.run.now)
         self.log.add(entry)
 
-    def _refer(self, patient: int, found: tuple[float, float, int], step: int, sure: float) -> None:
+    def _refer(
+        self, patient: int, found: tuple[float, float, int], step: int, sure: float, length: float
+    ) -> None:
         """Anything else waits for a clinician; until then the model says nothing more about the patient."""
         row = self.log.add(self._recommendation(patient, "titration", found, step, sure, "clinician"))
         self._with_clinician[patient] = True
-        length = self.care.clinicians.review
-        self._ask(RECOMMENDATION, patient, "recommendation", length, partial(self._decide_titration, row))
+        self.clinic.ask(RECOMMENDATION, "recommendation", length, partial(self._decide_titration, row))
 
     def _recommendation(
         self, patient: int, kind: Kind, found: tuple[float, float, int], step: int, sure: float, route: str
@@ -171,13 +176,13 @@ class CareTeam:
 
     # --- the clinicians' loops ---
 
-    def _ask(
-        self, rank: int, patient: int, name: str, length: Duration, done: Callable[[str, float], None]
-    ) -> None:
-        """Put a task into the queue; how long it takes is tied to the patient and the day."""
-        key = self.run.world.key(f"care: {name}")
-        identity = self._lived * self.patients.number + patient
-        self.clinic.ask(rank, name, draw(length, lambda: uniform_once(key, identity)), done)
+    def _lengths(self, name: str, law: Duration, patients: NDArray[np.int64]) -> Iterator[tuple[int, float]]:
+        """Patients, and how long a task about each takes today (days), tied to the patient and the day."""
+        if not len(patients):
+            return
+        luck = np.empty(len(patients))
+        uniform_at(self.run.world.key(f"care: {name}"), self._lived * self.patients.number + patients, luck)
+        yield from zip(patients.tolist(), quantile(law, luck).tolist(), strict=True)
 
     def _decide_titration(self, row: int, person: str, taken: float) -> None:
         self._with_clinician[self.log.rows[row].patient] = False
@@ -212,9 +217,10 @@ class CareTeam:
 
     def _invite(self) -> None:
         """Patients whose visit is due."""
-        for patient in np.flatnonzero(self._due <= self.run.now).tolist():
+        invited = np.flatnonzero(self._due <= self.run.now)
+        for patient, length in self._lengths("visit", self.care.visits.duration, invited):
             self._due[patient] = math.inf
-            self._ask(VISIT, patient, "visit", self.care.visits.duration, partial(self._visit, patient))
+            self.clinic.ask(VISIT, "visit", length, partial(self._visit, patient))
 
     def _visit(self, patient: int, person: str, taken: float) -> None:
         """Measure, adjust, and come again later where all is well."""

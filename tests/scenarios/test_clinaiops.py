@@ -38,4 +38,4 @@ def test_the_clinician_never_works_more_than_the_hours_there_are():
     assert result.care is not None
     assert 0.3 < result.summary["time_in_range"] < 0.95
     assert 24.0 * result.care.log.worked.max() <= 2.0 + 1e-9
-    assert result.care.by_slice["patients"].sum() == 120
+    assert result.care.by_slice["patients"].sum() == 80

@@ -56,7 +56,7 @@ CATEGORIES: dict[str, tuple[str, str]] = {
     "labelling": ("#DDDDDD", "||||"),
     "on_call": ("#BBBBBB", "**"),
     "review": ("#D0C8A8", "\\\\.."),
-    "harm": ("#E8B0B0", "xx++"),
+    "harm": ("#E8B0B0", "o."),
 }
 MORE_CATEGORIES = (("#FFFFFF", "//\\"), ("#EEEECC", "xx"), ("#CCFFFF", "OO"), ("#FFEEDD", "||"))
 

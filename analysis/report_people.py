@@ -41,6 +41,8 @@ HEADINGS = {
     "clinician_wait_p95_hours": ("wait p95 h", ".1f"),
     "visits_per_patient_year": ("visits/py", ".2f"),
 }
+SHARES = frozenset(name for name, (_, form) in HEADINGS.items() if form.endswith("%"))
+"""Figures that lie between 0 and 1."""
 _KEYS = {
     "reviews": "passed unseen: share of the uncertain decisions that nobody took up before the deadline;\n"
     "wait: of those taken up; busy: share of the time at their desks",

@@ -90,6 +90,7 @@ def test_a_comparison_shows_reviewers():
     assert set(review.FIGURES) & set(found.table().columns)
     (check,) = check_comparison(found, [parse_requirement("review_wait_p95_hours.mean < 8h for never")])
     assert check.requirement.limit == 8.0
+    assert parse_requirement("time_in_range.mean > 65% for never").limit == 0.65
 
 
 def test_variants_show_what_bounds_trade(ward):

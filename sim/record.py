@@ -15,12 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scenarios.units import DAYS_PER_YEAR, HOURS_PER_DAY
-from sim import care_result, review
 from sim.care_result import CareResult
+from sim.care_result import no_figures as no_care_figures
 from sim.incidents import Incident
 from sim.ledger import Ledger
 from sim.monitoring import Alarm, Champion
 from sim.review import ReviewQueue
+from sim.review import no_figures as no_review_figures
 from sim.work import Work
 
 if TYPE_CHECKING:
@@ -125,8 +126,8 @@ class Result:
                 "undetected": float(sum(d.detected is None for d in self.detections)),
                 "mttd_hours": _mean_hours(delays),
                 **self._incident_summary(),
-                **(review.no_figures() if self.review is None else self.review.figures),
-                **(care_result.no_figures() if self.care is None else self.care.figures),
+                **(no_review_figures() if self.review is None else self.review.figures),
+                **(no_care_figures() if self.care is None else self.care.figures),
             },
             name=self.policy,
         )

@@ -14,5 +14,11 @@ def small_ward() -> Scenario:
 
 def reviewed() -> Scenario:
     """A model without patients, whose uncertain answers are reviewed."""
-    review = {"share": 0.05, "error_share": 0.3, "deadline": "8h", "service": "10min"}
+    review = {
+        "share": 0.05,
+        "error_share": 0.3,
+        "deadline": "8h",
+        "service": "10min",
+        "hours": {"start": "9h", "end": "17h"},
+    }
     return ward(horizon="60d", care=None, review=review, value_per_query_per_unit_accuracy="$1")

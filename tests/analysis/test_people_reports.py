@@ -11,6 +11,7 @@ import pytest
 import analysis
 import sim
 from analysis.designs import design
+from analysis.feasibility import warnings_for
 from analysis.plot_care import plot_care
 from analysis.report import run_document, run_text, save_run
 from analysis.report_people import FIGURES, HEADINGS
@@ -77,6 +78,21 @@ def test_a_run_without_people_says_nothing_of_them():
     assert not {"care", "review"} & set(run_document(result))
     assert result.summary[list(care_result.FIGURES)].isna().all()
     assert result.summary["reviews"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({"review__deadline": None}, "the cases bring 1.05 times the work"),
+        (
+            {"review__share": 0.02, "review__error_share": 0.9},
+            "would make 4.5 of each uncertain decision wrong",
+        ),
+    ],
+)
+def test_reviews_that_cannot_be_are_told(changes, warning):
+    assert [w for w in warnings_for(reviewed().with_(**changes), [], 30) if warning in w]
+    assert not [w for w in warnings_for(reviewed(), [], 30) if w.startswith("review")]
 
 
 def test_a_comparison_shows_reviewers():

@@ -19,6 +19,7 @@ import pandas as pd
 from analysis.entrants import entrant_of, play_in, world_for
 from analysis.feasibility import warnings_for
 from analysis.progress import progress_of
+from analysis.report_people import people_means
 from analysis.statistics import Interval, mean_interval, probability_negative, variance_reduction
 from analysis.workers import in_order
 from scenarios.policies import PolicySpec, parse_policy
@@ -153,6 +154,7 @@ class Comparison(Displayed):
                 "mttd_hours": self.interval(name, "mttd_hours").mean,
                 "skill": skill.mean if skill else math.nan,
                 "skill_sd": self.skill_sd(name),
+                **people_means(self, name),
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("policy")
 

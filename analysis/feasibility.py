@@ -12,7 +12,7 @@ from scenarios.monitoring import Monitor
 from scenarios.schema import Scenario
 from scenarios.units import format_duration
 from scenarios.world import ExponentialDecay, RecordedQuality
-from sim.durations import quantile
+from sim.durations import mean, quantile
 from sim.oracle import unknown_to_the_plan
 from sim.policies import Budget, Continuous, Cooldown, Hybrid, Oracle, Policy, Scheduled, Triggered, Votes
 from sim.retraining import expected_duration
@@ -30,6 +30,7 @@ def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: i
         watched |= {monitor.label: monitor for monitor in policy.monitors(scenario)}
     monitors = list(watched.values())
     found = [*_horizon(scenario), *_samples(scenario, monitors), *_references(scenario, monitors)]
+    found += _review(scenario)
     if replications is not None and replications < 2:
         found.append("one replication gives no confidence interval; ask for at least 10")
     elif replications is not None and replications < 10:
@@ -38,6 +39,30 @@ def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: i
         found += _policy(scenario, policy)
     if any(isinstance(policy, Oracle) for policy in policies):
         found += _oracle(scenario)
+    return found
+
+
+def _review(scenario: Scenario) -> list[str]:
+    """Reviewers with more work than hours, and uncertain decisions that would have to be wrong more than always."""
+    review = scenario.review
+    if review is None:
+        return []
+    found = []
+    cases = review.share * float(np.mean(expected_requests(scenario))) / scenario.window
+    week = review.hours.days * (review.hours.end - review.hours.start)
+    load = 7.0 * cases * mean(review.service) / (review.reviewers * week)
+    if load >= 1.0 and review.deadline is None:
+        found.append(
+            f"review: the cases bring {load:.3g} times the work that reviewers have hours for, and no deadline: the "
+            "backlog grows to the end, and waits depend on the horizon"
+        )
+    if not isinstance(scenario.quality, RecordedQuality):
+        wrong = review.error_share * (1.0 - scenario.quality.initial_accuracy) / review.share
+        if wrong > 1.0:
+            found.append(
+                f"review: error_share {review.error_share:g} would make {wrong:.3g} of each uncertain decision wrong "
+                "when the model is fresh, so all of them are: a larger share, or a smaller error_share, would fit"
+            )
     return found
 
 

@@ -55,6 +55,8 @@ CATEGORIES: dict[str, tuple[str, str]] = {
     "monitoring_alert": ("#DDCCEE", ".."),
     "labelling": ("#DDDDDD", "||||"),
     "on_call": ("#BBBBBB", "**"),
+    "review": ("#D0C8A8", "\\\\.."),
+    "harm": ("#E8B0B0", "o."),
 }
 MORE_CATEGORIES = (("#FFFFFF", "//\\"), ("#EEEECC", "xx"), ("#CCFFFF", "OO"), ("#FFEEDD", "||"))
 

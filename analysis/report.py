@@ -8,6 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.report_people import (
+    people_documents,
+    people_text,
+    present,
+    run_people_text,
+    save_people,
+)
 from analysis.statistics import Interval
 from scenarios.units import HOURS_PER_DAY, format_duration, format_money
 from sim.ledger import CATEGORIES
@@ -94,6 +101,8 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
             "mttd_hours",
         ):
             entry[column] = _bounds(comparison.interval(name, column))
+        for column in present(comparison.runs):
+            entry[column] = _bounds(comparison.interval(name, column))
         if name in comparison.intervals:
             entry["interval_days"] = comparison.intervals[name]
         policies.append(entry)
@@ -153,6 +162,7 @@ def comparison_text(comparison: Comparison) -> str:
     return (
         f"{comparison.scenario.title}: {format_duration(comparison.scenario.horizon)}, "
         f"{comparison.replications} replications\n\n{aligned(shown, 'policy')}\n\n"
+        f"{people_text(comparison, 'policy')}"
         f"Paired difference of cost to {comparison.baseline} (below 0: cheaper)\n\n{aligned(gaps, 'policy')}\n\n"
         f"{comparison.verdict()}{_more_needed(comparison)}"
     )
@@ -183,7 +193,7 @@ def run_document(result: Result) -> dict[str, Any]:
         "actionability": _records(result.actionability.reset_index()),
         "events": result.events.to_dict("records"),
         "provenance": result.provenance,
-    }
+    } | people_documents(result)
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -235,6 +245,7 @@ def run_text(result: Result, last_events: int = 20) -> str:
     parts = [head, aligned(figures, "figure"), aligned(costs, "category")]
     if _tells_of_decay(result):
         parts.append(_monitors_text(result))
+    parts += run_people_text(result)
     if result.raw_incidents:
         from analysis.report_incidents import incidents_text
 
@@ -273,7 +284,8 @@ def _monitors_text(result: Result) -> str:
 def save_run(result: Result, folder: str | Path) -> list[Path]:
     """Write run.json, timeline.parquet, events.parquet and run.png, and where there are some, incidents and work.
 
-    Incidents: incidents.csv and incidents.png, the worst week as a story; work of people: work.csv.
+    Incidents: incidents.csv and incidents.png, the worst week as a story; work of people: work.csv; patients:
+    recommendations.parquet, care_days.csv and care.png.
     """
     from analysis.plots import plot_run, save_figure
 
@@ -291,7 +303,7 @@ def save_run(result: Result, folder: str | Path) -> list[Path]:
     if result.work:
         result.work_log.to_csv(home / "work.csv", index=False)
         files.append(home / "work.csv")
-    return files
+    return files + save_people(result, home)
 
 
 def backtest_text(found: Backtest) -> str:

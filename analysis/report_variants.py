@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.report import aligned, verdict, whole_figure
+from analysis.report_people import people_text
 from scenarios.units import format_duration, format_money
 from sim.ledger import CATEGORIES
 
@@ -71,6 +72,7 @@ def variants_text(found: VariantComparison) -> str:
     return (
         f"{found.scenario.title}: {format_duration(found.scenario.horizon)}, {found.replications} replications\n\n"
         f"{aligned(shown, 'variant')}\n{key}\n\n"
+        f"{people_text(found, 'variant')}"
         f"Paired difference of cost to {found.baseline} (below 0: cheaper)\n\n{aligned(gaps, 'variant')}\n"
         "saves, spends: in the categories of cost in which it is cheaper, and in those in which it is dearer; "
         "people on duty, drills and monitors cost what their prices say, nothing without one\n\n"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.intervals import LEVEL, Interval
+from analysis.report_people import SHARES
 from analysis.responses import Response, parse_response
 from scenarios.units import COUNT, DURATION, FRACTION, MONEY, Quantity
 
@@ -166,7 +167,7 @@ def limit_of(column: str, text: str) -> float:
     """
     if "cost" in column:
         return _read(text, (MONEY, COUNT), "an amount such as $2M or 2e6", -math.inf, math.inf)
-    if column == "mean_accuracy":
+    if column == "mean_accuracy" or column in SHARES:
         return _read(text, (FRACTION,), "a share from 0 to 1, such as 0.9 or 90%", 0.0, 1.0)
     if column.endswith("_hours"):
         days = _parsed(DURATION, text)  # a number without unit is one of hours

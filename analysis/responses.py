@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.intervals import LEVEL, Interval, mean_interval
+from analysis.report_people import FIGURES as PEOPLE
 from analysis.skewed_intervals import quantile_interval
 from scenarios.problems import choice
 from scenarios.units import format_money
@@ -24,7 +25,7 @@ FIGURES = (
     "total_cost", "annual_cost", "mean_accuracy", "retrains", "deployments", "rejected", "failed", "alarms",
     "false_alarms", "losses", "undetected", "mttd_hours", "incidents", "incidents_undetected",
     "incident_mttd_hours", "incident_mttr_hours", "pages", "false_pages",
-    "incident_mtta_hours", "missed_targets", "silent_hours", "work_hours",
+    "incident_mtta_hours", "missed_targets", "silent_hours", "work_hours", *PEOPLE,
 )  # fmt: skip
 """Figures of a run's summary."""
 COLUMNS = (*FIGURES, *(f"cost[{category}]" for category in CATEGORIES))

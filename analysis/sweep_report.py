@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.designs import short_value
+from analysis.report_people import sweep_people_text
 from analysis.sweep_tables import NO_WINNER
 from scenarios.units import format_money
 
@@ -63,6 +64,9 @@ def sweep_text(sweep: Sweep) -> str:
     parts.append(aligned(_winner_rows(sweep, winners.head(MOST_ROWS)), "variant"))
     if len(winners) > MOST_ROWS:
         parts.append(f"and {len(winners) - MOST_ROWS:,} more variants: see winners.csv")
+    people = sweep_people_text(sweep.table(), MOST_ROWS)
+    if people:
+        parts.append(people)
     found = effects(sweep)
     if len(found):
         parts.append(effects_text(found))

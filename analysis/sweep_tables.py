@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from analysis.report_people import present
 from analysis.statistics import LEVEL
 from analysis.store import Store
 
@@ -77,7 +78,7 @@ def _batches(
         runs = pd.concat([store.part(number) for number in group], ignore_index=True)
         shape = (-1, replications, policies)
         variants = runs["variant"].to_numpy().reshape(shape)[:, 0, 0]
-        columns = [*FIGURES, "annual_cost"]
+        columns = [*FIGURES, *present(runs), "annual_cost"]
         yield variants, {name: runs[name].to_numpy(dtype=np.float64).reshape(shape) for name in columns}
 
 
@@ -90,7 +91,9 @@ def _table(variants: NDArray[np.int64], figures: dict[str, Array], names: list[s
         "ci_low": (mean - half).ravel(),
         "ci_high": (mean + half).ravel(),
     }
-    return pd.DataFrame(columns | {name: _mean_of_known(figures[name]).ravel() for name in FIGURES})
+    return pd.DataFrame(
+        columns | {name: _mean_of_known(figures[name]).ravel() for name in figures if name != "annual_cost"}
+    )
 
 
 def _mean_of_known(values: Array) -> Array:

@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from scenarios.base import Component
+from scenarios.care import Care, check_care
 from scenarios.currency import check_currency
 from scenarios.deployment import Deployment, Direct, check_deployment
 from scenarios.drift import Drift
@@ -35,6 +36,7 @@ from scenarios.on_call import check_on_call
 from scenarios.pipeline import Pipeline
 from scenarios.policies import Policy
 from scenarios.response import Response
+from scenarios.review import Review
 from scenarios.serving import Serving
 from scenarios.serving_checks import check_serving
 from scenarios.signal_monitors import check_signal_monitor
@@ -129,6 +131,12 @@ class Scenario(Component):
     )
     serving: Serving | None = Field(
         default=None, description="GPU pools that answer the requests one by one; not simulated when absent"
+    )
+    care: Care | None = Field(
+        default=None, description="patients whose treatment the model adjusts; not simulated when absent"
+    )
+    review: Review | None = Field(
+        default=None, description="people who look at uncertain decisions; nobody does when absent"
     )
     policies: list[Policy] = Field(
         default_factory=lambda: _default_policies(), description="what `compare` compares"
@@ -315,6 +323,7 @@ class Scenario(Component):
         check_menu(self)
         check_on_call(self)
         check_serving(self)
+        check_care(self.care, self.horizon, self.window)
         return self
 
     def check_monitor(self, place: str, monitor: Monitor) -> None:

@@ -13,10 +13,10 @@ import numpy as np
 import simpy
 
 from scenarios.pipeline import Approval
-from scenarios.units import HOURS_PER_DAY
 from sim.durations import draw
 from sim.quality import Version
 from sim.work import Work
+from sim.working_time import work_through
 
 if TYPE_CHECKING:
     from sim.engine import Run
@@ -75,18 +75,13 @@ class Approvers:
 
     def _work(self, person: str, length: float) -> Generator[simpy.Event, Any, None]:
         """Work in working hours only; what is not done by the evening goes on the next working day."""
-        run, hours = self.run, self.approval.hours
-        while True:
-            yield run.env.timeout(max(hours.next_open(run.now) - run.now, 0.0))
-            start = run.now
-            closing = math.floor(start + _SLACK) + hours.end
-            worked = min(length, closing - start)
-            yield run.env.timeout(worked)
-            run.ledger.post("validation", worked * self.approval.hourly_cost)
-            run.work.append(Work(person, "reviewer", "approval", start, run.now))
-            length -= worked
-            if length * HOURS_PER_DAY <= 1e-6:
-                return
+        run = self.run
+
+        def paid(start: float, end: float) -> None:
+            run.ledger.post("validation", (end - start) * self.approval.hourly_cost)
+            run.work.append(Work(person, "reviewer", "approval", start, end))
+
+        yield from work_through(run.env, self.approval.hours, length, paid)
 
 
 def approvers_of(run: Run) -> Approvers | None:

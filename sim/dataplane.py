@@ -222,6 +222,12 @@ class DataPlane:
         """True accuracy of each window, all slices together, (windows,)."""
         return np.asarray(self.weights @ self.accuracy)
 
+    def accuracy_until(self, now: float) -> NDArray[np.float64]:
+        """True accuracy of the windows that have ended by day `now`, as it was served, (slices, windows)."""
+        ended = min(self._window_of(now)[0], self.windows)
+        self._scan_to(ended)
+        return self.accuracy[:, :ended]
+
     def measured_accuracy(self) -> NDArray[np.float64]:
         """Accuracy as the first accuracy monitor measured it; NaN where it did not look, (windows,)."""
         measured = np.full(self.windows, np.nan)

@@ -20,6 +20,8 @@ from scenarios.monitoring import Monitor
 from scenarios.policies import PolicySpec, parse_policy
 from scenarios.schema import Scenario, check_scenario
 from sim.approval import approvers_of
+from sim.care import CareTeam
+from sim.care_result import care_result
 from sim.dataplane import DataPlane
 from sim.deployment import Rollout, adversaries_of
 from sim.durations import draw
@@ -36,6 +38,7 @@ from sim.randomness import check_seed
 from sim.record import Event, Result
 from sim.response import Responders
 from sim.retraining import retraining
+from sim.review import ReviewQueue, review_of
 from sim.signal_watch import TruthWatch
 from sim.telemetry import outages_told, post_rest, telemetry_bills
 from sim.view import View
@@ -132,6 +135,7 @@ class Run:
         serving = scenario.serving
         with_fleet = serving is not None and serving.with_policies
         self.fleet = Fleet(self.env, world, self.ledger, scenario.horizon) if with_fleet else None
+        self.care = None if scenario.care is None else CareTeam(self, scenario.care)
         self.alarms: list[Alarm] = []
         self.events: list[Event] = []
         self.work: list[Work] = []
@@ -143,6 +147,9 @@ class Run:
         self._asked_at_once = 0
         self._wake_at = math.inf
         self._alarm_pending = False
+        self.review: ReviewQueue | None = None
+        self.gained: NDArray[np.float64] | None = None
+        """(windows,) accuracy that users meet above the model's, where people review."""
 
     @property
     def now(self) -> float:
@@ -176,6 +183,8 @@ class Run:
         self.env.process(outages_told(self))
         if self.fleet is not None:
             self.fleet.start()
+        if self.care is not None:
+            self.care.start()
         self.consult()
         horizon, env, plane = self.scenario.horizon, self.env, self.plane
         while True:
@@ -191,6 +200,8 @@ class Run:
         if self.fleet is not None:
             env.run(until=horizon)  # it is paid to the end, and the last event was before that
         self.plane.finish()
+        if self.care is not None:
+            self.care.finish()
         return self._result()
 
     def consult(self, alarm: Alarm | None = None) -> None:
@@ -331,7 +342,20 @@ class Run:
             pages=[] if self.responders is None else self.responders.pages,
             work=self.work,
             fleet=None if self.fleet is None else result_of(self.fleet),
+            review=self.review,
+            gained=self.gained,
+            care=None if self.care is None else care_result(self.care),
         )
+
+    def _post_review(self, worth: NDArray[np.float64], served: NDArray[np.float64] | None) -> None:
+        """People who review cost their time, and what they set right is loss that nobody met."""
+        self.review = review_of(self, served)
+        if self.review is None:
+            return
+        self.review.post(self.ledger)
+        requests = self.world.requests if served is None else self.world.requests * served
+        self.gained = self.review.gain(self.plane.mean_accuracy(), requests)
+        self.ledger.post("staleness", -math.fsum(worth * self.gained * (1.0 if served is None else served)))
 
     def _post_running_costs(self) -> None:
         """Staleness, incidents, monitoring and labels, which accrue in every window."""
@@ -347,6 +371,7 @@ class Run:
             losses = self.incidents.losses(worth, unharmed - accuracy, unserved)
             for incident, loss in zip(self.incidents.all, losses, strict=True):
                 incident.loss = loss
+        self._post_review(worth, served)
         post_rest(self)
         if self.fleet is not None:
             self.fleet.finish()

@@ -21,6 +21,8 @@ CATEGORIES = (
     "monitoring_alert",
     "labelling",
     "on_call",
+    "review",
+    "harm",
     "serving",
     "slo_penalty",
 )

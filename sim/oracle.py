@@ -71,6 +71,10 @@ def unknown_to_the_plan(scenario: Scenario) -> list[str]:
         found.append("when people approve, and what they refuse")
     if any(failure.trigger is not None or failure.can_spoil for failure in scenario.failures):
         found.append("failures that trainings and deployments bring about or end")
+    if scenario.care is not None:
+        found.append("what the model's errors do to patients")
+    if scenario.review is not None:
+        found.append("what reviewers set right")
     return found
 
 

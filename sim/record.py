@@ -15,10 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scenarios.units import DAYS_PER_YEAR, HOURS_PER_DAY, format_duration, format_money
+from sim.care_result import CareResult
+from sim.care_result import no_figures as no_care_figures
 from sim.displays import Displayed, figures
 from sim.incidents import Incident
 from sim.ledger import Ledger
 from sim.monitoring import Alarm, Champion
+from sim.review import ReviewQueue
+from sim.review import no_figures as no_review_figures
 from sim.work import Work
 
 if TYPE_CHECKING:
@@ -82,6 +86,12 @@ class Result(Displayed):
     """What people did, as it ended."""
     fleet: FleetResult | None = field(default=None, repr=False)
     """The serving fleet, where the scenario simulates it with policies."""
+    review: ReviewQueue | None = field(default=None, repr=False)
+    """The uncertain decisions, where people look at them."""
+    gained: NDArray[np.float64] | None = field(default=None, repr=False)
+    """(windows,) accuracy that users meet above the model's, by review; none where None."""
+    care: CareResult | None = field(default=None, repr=False)
+    """Patients and clinicians, where the scenario has some."""
 
     @property
     def _currency(self) -> str:
@@ -119,7 +129,7 @@ class Result(Displayed):
         delays += [i.detected - i.onset.time for i in self.raw_incidents if i.detected is not None]
         false = sum(not alarm.true for alarm in self.alarms)
         accuracy = (
-            float(np.average(self._mean_accuracy, weights=self.requests)) if self.requests.any() else np.nan
+            float(np.average(self._met_accuracy, weights=self.requests)) if self.requests.any() else np.nan
         )
         return pd.Series(
             {
@@ -136,6 +146,8 @@ class Result(Displayed):
                 "undetected": float(sum(d.detected is None for d in self.detections)),
                 "mttd_hours": _mean_hours(delays),
                 **self._incident_summary(),
+                **(no_review_figures() if self.review is None else self.review.figures),
+                **(no_care_figures() if self.care is None else self.care.figures),
             },
             name=self.policy,
         )
@@ -245,7 +257,10 @@ class Result(Displayed):
 
     @cached_property
     def timeline(self) -> pd.DataFrame:
-        """One row a window: time (days, end of the window), traffic, true and measured accuracy, scores, version."""
+        """One row a window: time (days, end of the window), traffic, true and measured accuracy, scores, version.
+
+        met_accuracy: with what reviewers have set right, where there are some; accuracy is the model's.
+        """
         window = self.scenario.window
         table = {
             "time_days": (np.arange(len(self.requests)) + 1) * window,
@@ -258,6 +273,8 @@ class Result(Displayed):
             table |= {
                 f"accuracy[{n}]": a for n, a in zip(self.scenario.slice_names, self.accuracy, strict=True)
             }
+        if self.gained is not None:
+            table["met_accuracy"] = self._met_accuracy
         return pd.DataFrame(table | {f"score[{name}]": score for name, score in self.scores.items()})
 
     @cached_property
@@ -314,6 +331,11 @@ class Result(Displayed):
     @cached_property
     def _mean_accuracy(self) -> NDArray[np.float64]:
         return np.asarray(self._weights @ self.accuracy)
+
+    @property
+    def _met_accuracy(self) -> NDArray[np.float64]:
+        """As users meet it: with what people have set right."""
+        return self._mean_accuracy if self.gained is None else self._mean_accuracy + self.gained
 
     @cached_property
     def _weights(self) -> NDArray[np.float64]:

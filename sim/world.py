@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.care import Care
 from scenarios.drift import Adversarial
 from scenarios.failures import Failure
 from scenarios.monitoring import Monitor
@@ -22,6 +23,7 @@ from sim import randomness
 from sim.drift import State, world_state
 from sim.incidents import Onset, onsets_of
 from sim.labels import LabelBatches, label_batches, training_lag
+from sim.review import ReviewQueue, play_review
 from sim.telemetry import blind_windows
 from sim.traffic import requests
 
@@ -33,6 +35,7 @@ WATCHING = (
     "menu",
     "pipeline",
     "deployment",
+    "review",
     "policies",
     "overlays",
     *TOLD,
@@ -67,7 +70,16 @@ def _requests_of(serving: Serving | None) -> Any:
     return None if serving is None else (serving.arrivals, serving.sizes)
 
 
-_PARTS: dict[str, Callable[[Any], Any]] = {"failures": _by_chance, "serving": _requests_of}
+def _patients_of(care: Care | None) -> Any:
+    """Patients and their nature, however anybody treats them."""
+    return None if care is None else care.world
+
+
+_PARTS: dict[str, Callable[[Any], Any]] = {
+    "failures": _by_chance,
+    "serving": _requests_of,
+    "care": _patients_of,
+}
 """What the world depends on of fields that it depends on in part."""
 
 
@@ -120,6 +132,8 @@ class World:
         found.__dict__.update(
             requests=self.requests, labels=self.labels, _state=self._state, onsets=self.onsets
         )
+        if scenario.review == self.scenario.review and scenario.review is not None:
+            found.__dict__["reviews"] = self.reviews
         return found
 
     @cached_property
@@ -136,6 +150,13 @@ class World:
     def onsets(self) -> list[Onset]:
         """Beginnings of failures."""
         return onsets_of(self.scenario, self.stream)
+
+    @cached_property
+    def reviews(self) -> ReviewQueue:
+        """What becomes of the uncertain decisions where all requests are served. Raises ValueError without review."""
+        if self.scenario.review is None:
+            raise ValueError("review: the scenario has none")
+        return play_review(self, self.scenario.review)
 
     @cached_property
     def blind(self) -> NDArray[np.bool_] | None:

@@ -15,6 +15,7 @@ import pytest
 from scipy import stats
 
 from analysis.comparison import FIRST_BATCH, TWIN, Comparison, compare
+from analysis.report_people import FIGURES as PEOPLE
 from analysis.statistics import variance_reduction
 from scenarios.loader import validate_mapping
 from scenarios.policies import parse_policy
@@ -124,10 +125,10 @@ def test_one_row_for_each_policy_and_world(found):
 
 
 def test_columns_are_those_of_the_contract(found):
-    figures = ["total_cost", "annual_cost", "mean_accuracy", *COUNTS, "mttd_hours", *INCIDENTS]
+    figures = ["total_cost", "annual_cost", "mean_accuracy", *COUNTS, "mttd_hours", *INCIDENTS, *PEOPLE]
     costs = [f"cost[{category}]" for category in CATEGORIES]
     assert list(found.runs.columns) == ["policy", "replication", *figures, *costs]
-    assert not found.runs.drop(columns=["mttd_hours", *MEANS]).isna().to_numpy().any()
+    assert not found.runs.drop(columns=["mttd_hours", *MEANS, *PEOPLE]).isna().to_numpy().any()
 
 
 def test_categories_add_up_to_the_total(found):

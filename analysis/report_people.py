@@ -1,0 +1,164 @@
+"""Words about people in the loop: reviewers of uncertain decisions, and clinicians with their patients.
+
+Runs, comparisons, variants and sweeps show the same figures; those that a scenario does not have are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from scenarios.units import format_duration
+from sim import care_result, review
+
+if TYPE_CHECKING:
+    from analysis.comparison import Comparison
+    from sim.care_result import CareResult
+    from sim.record import Result
+
+FIGURES = (*review.FIGURES, *care_result.FIGURES)
+"""Figures of a run's summary that are about people in the loop."""
+HEADINGS = {
+    "reviews": ("reviews", ",.0f"),
+    "review_lapsed": ("passed unseen", ".1%"),
+    "review_wait_hours": ("review wait h", ".2f"),
+    "review_wait_p95_hours": ("p95 h", ".2f"),
+    "review_utilisation": ("reviewers busy", ".1%"),
+    "review_backlog": ("backlog", ",.0f"),
+    "review_hours": ("reviewer hours", ",.0f"),
+    "time_in_range": ("in range", ".1%"),
+    "hypotensions_per_patient_year": ("hypotension/py", ".3f"),
+    "crises_per_patient_year": ("crises/py", ".3f"),
+    "clinician_hours_per_week": ("clinician h/wk", ".1f"),
+    "reviews_per_week": ("reviews/wk", ".1f"),
+    "alerts_per_week": ("alerts/wk", ".1f"),
+    "acted_at_once": ("at once", ".1%"),
+    "clinician_wait_hours": ("wait h", ".1f"),
+    "clinician_wait_p95_hours": ("wait p95 h", ".1f"),
+    "visits_per_patient_year": ("visits/py", ".2f"),
+}
+SHARES = frozenset(name for name, (_, form) in HEADINGS.items() if form.endswith("%"))
+"""Figures that lie between 0 and 1."""
+_KEYS = {
+    "reviews": "passed unseen: share of the uncertain decisions that nobody took up before the deadline;\n"
+    "wait: of those taken up; busy: share of the time at their desks",
+    "time_in_range": "in range: share of patient days with the true pressure in the target range; py: a patient "
+    "and year;\nreviews: recommendations that went to a clinician; at once: share of these and its own that the model "
+    "took alone;\nwait: until a clinician took up a recommendation or an alert",
+}
+
+
+def present(runs: pd.DataFrame) -> list[str]:
+    """Figures about people in the loop that a table of runs has something about."""
+    known = [name for name in FIGURES if name in runs.columns]
+    return [name for name in known if (runs[name].notna() & (runs[name] != 0.0)).any()]
+
+
+def shown(means: dict[str, float], names: list[str]) -> dict[str, str]:
+    """Figures as a row of a table for a terminal."""
+    return {
+        HEADINGS[name][0]: "" if math.isnan(means[name]) else format(means[name], HEADINGS[name][1])
+        for name in names
+    }
+
+
+def people_means(comparison: Comparison, policy: str) -> dict[str, float]:
+    """Mean of each figure over the replications of a policy or variant."""
+    return {name: comparison.interval(policy, name).mean for name in present(comparison.runs)}
+
+
+def people_text(comparison: Comparison, corner: str) -> str:
+    """A table of people in the loop, one row a policy or variant, with its key; empty without any."""
+    from analysis.report import aligned
+
+    names = present(comparison.runs)
+    if not names:
+        return ""
+    rows = {name: shown(people_means(comparison, name), names) for name in comparison.names}
+    return f"{aligned(rows, corner)}\n{_key(names)}\n\n"
+
+
+def sweep_people_text(table: pd.DataFrame, most: int) -> str:
+    """The same of the first rows of a sweep's table, one row a variant and policy; empty without any."""
+    from analysis.report import aligned
+
+    names = present(table)
+    if not names:
+        return ""
+    rows = {
+        f"{row['variant']} {row['policy']}": shown({name: float(row[name]) for name in names}, names)
+        for row in table.head(most).to_dict("records")
+    }
+    return f"{aligned(rows, 'variant and policy')}\n{_key(names)}"
+
+
+def _key(names: list[str]) -> str:
+    return "\n".join(text for name, text in _KEYS.items() if name in names)
+
+
+def run_people_text(result: Result) -> list[str]:
+    """Paragraphs about people in the loop of one run; none without any."""
+    from analysis.report import aligned
+
+    found = []
+    for figures, noun in ((result.review, "review"), (result.care, "care")):
+        if figures is not None:
+            rows = shown(figures.figures, list(figures.figures))
+            found.append(aligned({name: {"value": text} for name, text in rows.items()}, noun))
+    if result.care is not None:
+        found.append(_decisions_text(result.care))
+    return found
+
+
+def _decisions_text(care: CareResult) -> str:
+    """What became of the recommendations, by route."""
+    from analysis.report import aligned
+
+    table = care.recommendations
+    counts = Counter(zip(table["route"], table["decision"], strict=True))
+    routes = [r for r in ("none", "at once", "clinician", "alert") if (table["route"] == r).any()]
+    order = ("held", "taken", "accepted", "modified", "rejected", "open")
+    rows = {route: {decision: f"{counts[route, decision]:,}" for decision in order} for route in routes}
+    days = format_duration(float(len(care.pressure)))
+    return f"{aligned(rows, 'recommendations')}\n{care.pressure.shape[1]} patients over {days}"
+
+
+def people_documents(result: Result) -> dict[str, Any]:
+    """What `run --json` says about people in the loop; nothing without any."""
+    from analysis.report_decisions import number, records
+
+    found: dict[str, Any] = {}
+    if result.review is not None:
+        found["review"] = {name: number(value) for name, value in result.review.figures.items()}
+    if result.care is not None:
+        decisions = result.care.recommendations.groupby(["route", "decision"]).size()
+        found["care"] = {
+            "figures": {name: number(value) for name, value in result.care.figures.items()},
+            "decisions": records(decisions.rename("count").reset_index()),
+            "slices": records(_named_slices(result)),
+        }
+    return found
+
+
+def _named_slices(result: Result) -> pd.DataFrame:
+    assert result.care is not None
+    table = result.care.by_slice.reset_index()
+    return table.assign(slice=[result.scenario.slice_names[number] for number in table["slice"]])
+
+
+def save_people(result: Result, home: Path) -> list[Path]:
+    """Write recommendations.parquet, care_days.csv and care.png where there are patients; the files written."""
+    from analysis.plot_care import plot_care
+    from analysis.plot_styles import save_figure
+
+    if result.care is None:
+        return []
+    files = [home / name for name in ("recommendations.parquet", "care_days.csv", "care.png")]
+    result.care.recommendations.to_parquet(files[0], index=False)
+    result.care.days.to_csv(files[1], index=False, float_format="%.6g")
+    save_figure(plot_care(result), files[2])
+    return files

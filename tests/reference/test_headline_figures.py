@@ -213,6 +213,7 @@ NONE = {
     "facebook_configuration": "the source describes the case and gives no figure",
     "flash_sale": "the source names the effect of a cold start and gives no figure",
     "shared_training_pool": "the source names the tension and gives no figure",
+    "clinaiops_hypertension": "the source describes the three loops and gives no figure",
 }
 
 

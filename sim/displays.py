@@ -40,6 +40,8 @@ HEADINGS = {
     "total_cost": "total cost",
     "annual_cost": "cost",
     "retrains": "retrainings",
+    "review_hours": "reviewers' work",
+    "review_lapsed": "cases passed unseen",
     "retrains_per_year": "retrainings/y",
 }
 """Headings that are not the name of the column with spaces."""
@@ -149,7 +151,7 @@ def _formatter(name: str, currency: str) -> Callable[[float], str]:
     """What writes a number of the column of that name."""
     if name in MONEY or name.startswith("cost["):
         return lambda amount: format_money(amount, currency)
-    if name.endswith("_hours") and not name.startswith(("gpu", "spot_gpu", "work")):
+    if name.endswith("_hours") and not name.startswith(("gpu", "spot_gpu", "work", "review_hours")):
         return lambda hours: format_duration(hours / HOURS_PER_DAY)
     if name.endswith("_days"):
         return format_duration

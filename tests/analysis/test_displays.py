@@ -18,6 +18,7 @@ import scenarios
 import sim
 from analysis.plot_panels import Panels, ShownAxes
 from sim.displays import MOST_ROWS, Displayed, cell, heading, table_html
+from tests.analysis.small_people import reviewed, small_ward
 
 SLOW = ("CapacityFound", "Optimum", "OperatingCurve", "Sensitivity", "Sustained", "SustainableRate", "TrafficDelays",
         "VariantComparison", "BudgetFound")  # fmt: skip
@@ -119,6 +120,7 @@ def test_it_plots_with_one_call_and_a_notebook_shows_the_picture(result):
         ("mttd_hours", 2.5, "2.5 h"),
         ("work_hours", 30.0, "30 h"),
         ("gpu_hours", 96.0, "96 h"),
+        ("review_hours", 96.0, "96 h"),
         ("p90_days", 0.25, "6 h"),
         ("p99_s", 0.0754, "75.4 ms"),
         ("missed_minutes", 59.0, "59 min"),
@@ -131,6 +133,15 @@ def test_it_plots_with_one_call_and_a_notebook_shows_the_picture(result):
 )
 def test_cells_carry_their_units(name, value, text):
     assert cell(name, value) == text
+
+
+def test_people_in_the_loop_are_in_the_short_table_of_a_run():
+    text = sim.run(small_ward())._repr_html_()
+    assert "time in range" in text
+    assert "review backlog" not in text
+    text = sim.run(reviewed())._repr_html_()
+    assert "cases passed unseen" in text
+    assert "time in range" not in text
 
 
 def test_money_is_in_the_currency_of_the_scenario():

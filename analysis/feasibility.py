@@ -30,7 +30,7 @@ def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: i
         watched |= {monitor.label: monitor for monitor in policy.monitors(scenario)}
     monitors = list(watched.values())
     found = [*_horizon(scenario), *_samples(scenario, monitors), *_references(scenario, monitors)]
-    found += _review(scenario)
+    found += review_warnings(scenario)
     if replications is not None and replications < 2:
         found.append("one replication gives no confidence interval; ask for at least 10")
     elif replications is not None and replications < 10:
@@ -42,7 +42,7 @@ def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: i
     return found
 
 
-def _review(scenario: Scenario) -> list[str]:
+def review_warnings(scenario: Scenario) -> list[str]:
     """Reviewers with more work than hours, and uncertain decisions that would have to be wrong more than always."""
     review = scenario.review
     if review is None:

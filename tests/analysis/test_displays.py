@@ -234,6 +234,12 @@ def test_what_is_no_scenario_no_policy_and_no_seed_is_said_so():
             function("fraud_detection")
     with pytest.raises(TypeError, match="policy: got 7, expected a text such as"):
         sim.run(asset(), 7)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"design: got a mapping, expected a Design, such as analysis.design"):
+        analysis.sweep(asset(), {"quality.decay": ["1%/d"]})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="changes: got 5, expected values by path"):
+        asset().with_(5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"replications: got 1.5, expected a whole number"):
+        analysis.compare(asset(), replications=1.5)  # type: ignore[arg-type]
     for seed in (-1, 1.5, "one", True):
         with pytest.raises(ValueError, match=r"seed: got .*, expected an integer >= 0"):
             sim.run(asset(), "never", seed)  # type: ignore[arg-type]

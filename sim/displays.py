@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Callable, Hashable
+from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -136,9 +137,9 @@ def cell(name: str, value: Any, currency: str = "USD") -> str:
     >>> cell("annual_cost", 3.55e6), cell("mttd_hours", 36.0), cell("mean_accuracy", 0.9323), cell("policy", "never")
     ('$3.55M', '1.5 d', '0.9323', 'never')
     """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or (isinstance(value, Real) and math.isnan(value)):
         return ""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         return _words(value)
     return _formatter(name, currency)(float(value))
 
@@ -163,7 +164,7 @@ def _formatter(name: str, currency: str) -> Callable[[float], str]:
         return lambda hours: f"{hours:,.4g} h"
     if name.endswith("_minutes"):
         return lambda minutes: f"{minutes:,.4g} min"
-    return lambda number: f"{number:,.0f}" if number == round(number) else f"{number:,.4g}"
+    return lambda number: f"{number:,.0f}" if number.is_integer() else f"{number:,.4g}"
 
 
 def figures(series: pd.Series) -> pd.DataFrame:

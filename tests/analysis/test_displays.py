@@ -129,6 +129,9 @@ def test_it_plots_with_one_call_and_a_notebook_shows_the_picture(result):
         ("anything", float("nan"), ""),
         ("anything", None, ""),
         ("chosen", np.True_, "yes"),
+        ("anything", float("inf"), "inf"),
+        ("annual_cost", float("inf"), "$inf"),
+        ("rows", np.int64(123456), "123,456"),
     ],
 )
 def test_cells_carry_their_units(name, value, text):

@@ -1,4 +1,5 @@
-"""Watches the pictures that a lab shows: a number on an axis needs a label, and the label a unit in brackets.
+"""Watches the pictures that a lab shows: a number on an axis needs a label, and a unit in brackets there,
+or with the number.
 
 `execute.py` runs this in the kernel of each lab: `watch()` before the first cell, `unlabelled` after the last one.
 An axis of words (policies, cells of a map) and one that shares another's label need none of their own.
@@ -18,6 +19,7 @@ unlabelled: list[str] = []
 UNIT = re.compile(r"\(.+\)")
 MATHS = re.compile(r"\\[a-z]+")
 WORD = re.compile(r"[^\W\d_]{3}")
+TICK_WITH_UNIT = re.compile(r"\d ?(%|/|h\b|d\b|min\b)|^-?[$€£]")
 
 
 def watch() -> None:
@@ -40,7 +42,8 @@ def problems(figure: Figure) -> list[str]:
             continue
         for letter, common in (("x", figure.get_supxlabel()), ("y", figure.get_supylabel())):
             label = common or label_of(ax, letter)
-            if has_numbers(ax, letter) and not UNIT.search(label):
+            wanted = ticks_of(ax, letter)
+            if wanted and not (label and (UNIT.search(label) or wanted == "with units")):
                 found.append(f"{letter} axis {label!r} of {title_of(ax, figure)!r}")
     return found
 
@@ -51,12 +54,14 @@ def label_of(ax: Axes, letter: str) -> str:
     return next((text for other in axes if (text := getattr(other, f"get_{letter}label")())), "")
 
 
-def has_numbers(ax: Axes, letter: str) -> bool:
-    """Whether the visible ticks of an axis are numbers, not words."""
+def ticks_of(ax: Axes, letter: str) -> str:
+    """What the visible ticks of an axis are: '' for words, 'plain', or 'with units' of their own."""
     labels = getattr(ax, f"{letter}axis").get_ticklabels()
     texts = [label.get_text() for label in labels if label.get_visible()]
     texts = [MATHS.sub("", text) for text in texts if text]
-    return bool(texts) and not any(WORD.search(text) for text in texts)
+    if not texts or any(WORD.search(text) for text in texts):
+        return ""
+    return "with units" if all(TICK_WITH_UNIT.search(text) for text in texts) else "plain"
 
 
 def title_of(ax: Axes, figure: Figure) -> str:

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 
 unlabelled: list[str] = []
 """What was found so far, one line an axis."""
-UNIT = re.compile(r"\(.+\)")
+UNIT = re.compile(r"\(.+\)|, .+ per \w|\bshare of\b|^(replicas|requests|devices|incidents|false alarms)\b")
+"""In brackets, after a comma, or a share or a count, which need none."""
 MATHS = re.compile(r"\\[a-z]+")
 WORD = re.compile(r"[^\W\d_]{3}")
 TICK_WITH_UNIT = re.compile(r"\d ?(%|/|h\b|d\b|min\b)|^-?[$€£]")

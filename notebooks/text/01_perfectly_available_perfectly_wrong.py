@@ -166,19 +166,16 @@ losses.agg(["mean", "sem"]).T.rename_axis("days between looks").round(0)  # USD 
 # %%
 rate = 4 / 365  # failures a day
 T = np.linspace(1, 95, 95)
-worst = 4 * economics.silent_failure_loss(**engine, detection_days=T)
+worst = 4 * economics.silent_failure_loss(**engine, detection_days=T) / 1e6
+mean, error = losses.mean() / 1e6, losses.sem() / 1e6
 
+# %%
 fig, ax = plt.subplots(figsize=(8, 4), layout="constrained")
-ax.plot(T, worst / 1e6, "--", label="closed form, four times")
-ax.plot(T, worst / 2e6, ":", label="half of it")
-ax.errorbar(
-    cadences, losses.mean() / 1e6, 2 * losses.sem() / 1e6, fmt="o", label="simulated, ± 2 standard errors"
-)
-ax.set(
-    xlabel="time between looks (days)",
-    ylabel="loss (million USD per year)",
-    title="What looking rarely costs",
-)
+ax.plot(T, worst, "--", label="closed form, four times")
+ax.plot(T, worst / 2, ":", label="half of it")
+ax.errorbar(cadences, mean, 2 * error, fmt="o", label="simulated, ± 2 standard errors")
+ax.set(xlabel="time between looks (days)", ylabel="loss (million USD per year)")
+ax.set_title("What looking rarely costs")
 ax.legend()
 plt.show()
 

@@ -231,23 +231,23 @@ table.round(2)  # costs in USD per day
 # $Q V A_0 (1 - e^{-3 \lambda})$.
 
 # %%
-floor = FRAUD["queries_per_day"] * FRAUD["value"] * FRAUD["accuracy"] * (1 - np.exp(-3 * FRAUD["decay"]))
+worth = FRAUD["queries_per_day"] * FRAUD["value"] * FRAUD["accuracy"]  # USD a day
+floor = worth * (1 - np.exp(-3 * FRAUD["decay"]))
 aged = {**FRAUD, "accuracy": FRAUD["accuracy"] * np.exp(-3 * FRAUD["decay"])}
 fine = np.geomspace(0.4, 10, 100)
+formula = economics.total_cost_rate(fine, retrain_cost=COST, **FRAUD)
+shifted = floor + economics.total_cost_rate(fine, retrain_cost=COST, **aged)
 
+# %%
 fig, ax = plt.subplots(figsize=(8, 4), layout="constrained")
-ax.loglog(fine, economics.total_cost_rate(fine, retrain_cost=COST, **FRAUD), label="formula")
+ax.loglog(fine, formula, label="formula")
 ax.loglog(days, table["simulated"], "o", label="simulated")
-ax.loglog(
-    fine,
-    floor + economics.total_cost_rate(fine, retrain_cost=COST, **aged),
-    "--",
-    label="formula, 3 days old at birth",
-)
+ax.loglog(fine, shifted, "--", label="formula, 3 days old at birth")
 ax.loglog(days, table["simulated, late labels"], "s", label="simulated, late labels")
 ax.set(xlabel="time between retrainings (days)", ylabel="cost (USD per day)", title="What late labels cost")
 ax.legend()
 plt.show()
+
 # %% [markdown]
 # ### Explain
 #

@@ -282,17 +282,16 @@ plt.show()
 
 # %%
 yearly = {"cadence": "1d", "window": "1d", "rule": "significance", "false_alarms": "1/y"}
-inputs = {"metric": "feature_drift_psi", "name": "psi", "rows": 1000}
-labels = {"metric": "accuracy", "name": "labels"}
+inputs = {"metric": "feature_drift_psi", "name": "psi", "rows": 1000} | yearly
+labels = {"metric": "accuracy", "name": "labels"} | yearly
+sensitivity = {"feature_sensitivity": 0.2, "concept_sensitivity": 0.1}
 system = {
     "horizon": "90d",
     "features": [{"name": "age"}, {"name": "theme", "weight": 0}],
-    "quality": {"kind": "degradation", "initial_accuracy": 0.9},
-    "quality.feature_sensitivity": 0.2,
-    "quality.concept_sensitivity": 0.1,
+    "quality": {"kind": "degradation", "initial_accuracy": 0.9} | sensitivity,
     "labels": {"coverage": "1%", "delay": "7d"},
     "triggers": [],
-    "monitors": [inputs | yearly, labels | yearly],
+    "monitors": [inputs, labels],
 }
 
 # %%

@@ -187,6 +187,8 @@ compared = {
     name: analysis.compare(scenario, policies, replications=WORLDS, seed=0, workers=WORKERS)
     for name, scenario in {"steady": steady, "jumps": jumpy}.items()
 }
+
+# %%
 columns = [
     "annual_cost",
     "half_width",
@@ -262,14 +264,12 @@ passing = binom.cdf(np.ceil(0.85 * n - 1e-9) - 1, n, 0.90)  # chance of a measur
 expected = np.arange(20, 1001, 20)
 by_chance = [365 * (poisson.pmf(n, mean) * passing).sum() for mean in expected]
 
+# %%
 fig, ax = plt.subplots(figsize=(8, 4), layout="constrained")
 ax.plot(expected, by_chance, label="by chance")
 ax.plot(labels, calls, "o", label="simulated")
-ax.set(
-    xlabel="labels (per day, on average)",
-    ylabel="false alarms (per year)",
-    title="Alarms in a world without change",
-)
+ax.set(xlabel="labels (per day, on average)", ylabel="false alarms (per year)")
+ax.set_title("Alarms in a world without change")
 ax.legend()
 plt.show()
 

@@ -212,19 +212,12 @@ table.round(0)  # numbers, hours unseen and loss in USD, over the horizon
 
 # %%
 fig, ax = plt.subplots(figsize=(8, 3.5), layout="constrained")
-ax.plot(table["false_pages"], losses.mean(), "o-")
-for threshold in table.index:
-    ax.annotate(
-        f"PSI > {threshold}",
-        (table.loc[threshold, "false_pages"], losses[threshold].mean()),
-        (6, -10),
-        textcoords="offset points",
-    )
-ax.set(
-    xlabel="false pages (number over the horizon)",
-    ylabel="loss by incidents (USD over the horizon)",
-    title="More alarms, more loss",
-)
+ax.plot(table["false_pages"], table["loss"], "o-")
+for threshold, row in table.iterrows():
+    point = (row["false_pages"], row["loss"])
+    ax.annotate(f"PSI > {threshold}", point, (6, -10), textcoords="offset points")
+ax.set(xlabel="false pages (number over the horizon)", ylabel="loss by incidents (USD over the horizon)")
+ax.set_title("More alarms, more loss")
 plt.show()
 
 # %% [markdown]

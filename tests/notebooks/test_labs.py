@@ -88,9 +88,11 @@ def test_cells_are_short_and_use_the_public_names(lab: str) -> None:
     cells = code(lab)
     assert 'SHORT = os.environ.get("HALFLIFE_SHORT") == "1"' in cells[0].source
     assert "HALFLIFE_SHORT=1" in prose(lab)
-    for cell in cells:
+    for number, cell in enumerate(cells):
         shown = [line for line in cell.source.splitlines() if line.strip()]
-        assert len(shown) <= 16, cell.source
+        assert len(shown) <= (12 if number > 0 and "solution" not in cell.metadata.get("tags", ()) else 15), (
+            cell.source
+        )
         for node in ast.walk(ast.parse(cell.source)):
             assert not isinstance(node, ast.FunctionDef | ast.ClassDef), "helpers belong into the library"
             if isinstance(node, ast.Attribute):

@@ -256,7 +256,7 @@ entries = ["freshness", "schema", "accuracy"] if SHORT else ["freshness", "schem
 menu = [{"name": entry, "options": ["off", "on"]} for entry in entries]
 choices = scenarios.load("monitoring_budget", horizon=HORIZON, menu=menu)
 budget = analysis.budget(choices, replications=WORLDS, full=True, seed=0, workers=WORKERS)
-plans = budget.table().set_index("plan")[["monitoring", "loss", "undetected_share", "frontier"]]
+plans = budget.table().set_index(entries)[["monitoring", "loss", "undetected_share", "frontier"]]
 plans.assign(total=plans["monitoring"] + plans["loss"]).sort_values("total").round(2)  # USD per year
 
 # %% [markdown]

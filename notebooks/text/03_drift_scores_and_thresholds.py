@@ -71,8 +71,8 @@ ages
 # %% [markdown]
 # ### Predict
 #
-# 1. Five of six bins moved by 2 or 3 percentage points. In which band does the PSI fall: below 0.1, 0.1 to
-#    0.2, or above?
+# 1. All six bins moved by 2 or 3 percentage points. In which band does the PSI fall: below 0.1, 0.1 to 0.2,
+#    or above?
 # 2. A normal feature moves by $\delta$ of its standard deviations. By how much must it move to bring the PSI
 #    to 0.2: about 0.1, 0.45 or 1?
 #

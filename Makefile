@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= out
 
-.PHONY: demo test test-all lint bench peers clean
+.PHONY: demo test test-all lint labs notebooks bench peers clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,13 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# After a change of notebooks/text/*.py, or of a notebook: the older of the two follows the newer one.
+labs: $(STAMP)
+	$(BIN)/jupytext --sync notebooks/text/*.py
+
+notebooks: $(STAMP)
+	HALFLIFE_SHORT=1 $(BIN)/python notebooks/execute.py
 
 bench: $(STAMP)
 	for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done

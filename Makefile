@@ -30,7 +30,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The site goes into site/. Strict: a broken link or anchor is an error.
+# The site goes into site/. Strict: a broken link or anchor is an error (with --quiet MkDocs would not count them).
 DOCS := $(VENV)/.installed-docs
 
 $(DOCS): $(STAMP)
@@ -38,7 +38,7 @@ $(DOCS): $(STAMP)
 	touch $@
 
 docs: $(DOCS)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 # Pictures of the library, and what the pages of docs/ print and draw, made anew: minutes of simulation each.
 gallery: $(STAMP)

@@ -98,8 +98,8 @@ def _run_shell(page: Path, block: Block, folder: Path) -> str:
         words = shlex.split(line, comments=True)
         if not words:
             continue
-        if words[0] == "halflife":
-            words = [sys.executable, "-m", "analysis.cli", *words[1:]]
+        programs = {"halflife": [sys.executable, "-m", "analysis.cli"], "python": [sys.executable]}
+        words = [*programs.get(words[0], words[:1]), *words[1:]]
         printed += _run(page, block, words, folder)
     return printed
 

@@ -90,21 +90,3 @@ def test_docstrings_become_lists_and_examples():
         "```pycon\n>>> half(2)\n1.0\n```\n\nNot a list: this."
     )
     assert as_markdown("Text.\n>>> 1\n1") == "Text.\n\n```pycon\n>>> 1\n1\n```"
-
-
-@pytest.mark.slow
-def test_the_site_builds_without_a_warning(tmp_path):
-    pytest.importorskip("mkdocs")
-    pytest.importorskip("mkdocstrings")
-    from mkdocs.commands.build import build
-    from mkdocs.config import load_config
-    from page_blocks import ROOT
-
-    build(load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path)))  # strict: a warning is an error
-    tutorial = (tmp_path / "tutorial.html").read_text()
-    model = (tmp_path / "explanation" / "model.html").read_text()
-    assert "<h1" in tutorial
-    assert "<math" in model
-    for page in tmp_path.glob("**/*.html"):
-        for word in ('src="http', "url(http"):
-            assert word not in page.read_text(), page

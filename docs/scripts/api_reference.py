@@ -16,9 +16,9 @@ def page(package: str) -> str:
     """The page of a package: its functions and classes first, then its public modules, each with its own names."""
     module = importlib.import_module(package)
     names = sorted(module.__all__, key=str.lower)
-    modules = [f"{package}.{name}" for name in names if isinstance(getattr(module, name), ModuleType)]
+    modules = [f"{package}.{name}" for name in names if isinstance(public(module, name), ModuleType)]
     modules += [name for name in MORE if name.startswith(f"{package}.")]
-    own = [name for name in names if not isinstance(getattr(module, name), ModuleType)]
+    own = [name for name in names if not isinstance(public(module, name), ModuleType)]
     head = f"# `{package}`\n\n{summary(module)}\n\n{HEAD}"
     parts = [_entry(module, name) for name in own]
     parts += [_module(name) for name in modules]
@@ -30,6 +30,15 @@ def summary(module: ModuleType) -> str:
     return (module.__doc__ or "").strip().split("\n\n")[0]
 
 
+def public(module: ModuleType, name: str) -> object:
+    """What users get by a name; a package that imports on first use is asked itself.
+
+    A part of the same name, imported before, would hide what the package offers under it.
+    """
+    lazily = getattr(module, "__getattr__", None)
+    return lazily(name) if lazily is not None else getattr(module, name)
+
+
 def home(thing: object, package: str) -> str:
     """The module in which a public thing is written; that of the package for plain values."""
     return str(getattr(thing, "__module__", package))
@@ -37,7 +46,7 @@ def home(thing: object, package: str) -> str:
 
 def _entry(module: ModuleType, name: str, level: int = 2) -> str:
     """One name: documented where it is written, called as users import it."""
-    path = f"{home(getattr(module, name), module.__name__)}.{name}"
+    path = f"{home(public(module, name), module.__name__)}.{name}"
     called = f"{module.__name__}.{name}"
     options = {"heading_level": level, "heading": called, "toc_label": name}
     return f"::: {path}\n    options:\n" + "\n".join(
@@ -49,7 +58,7 @@ def _module(path: str) -> str:
     """A module: what it says, and its public names as members."""
     module = importlib.import_module(path)
     members: Sequence[str] = getattr(module, "__all__", ())
-    names = [name for name in members if not isinstance(getattr(module, name), ModuleType)]
+    names = [name for name in members if not isinstance(public(module, name), ModuleType)]
     head = f"## `{path}`\n\n{summary(module)}"
     if not names:
         options = {"heading_level": 3, "show_root_heading": "false", "show_root_toc_entry": "false"}
@@ -57,6 +66,6 @@ def _module(path: str) -> str:
             f"      {k}: {v}" for k, v in options.items()
         )
     documented = [
-        name for name in names if getattr(getattr(module, name), "__module__", "").split(".")[0] in PACKAGES
+        name for name in names if getattr(public(module, name), "__module__", "").split(".")[0] in PACKAGES
     ]
     return "\n\n".join([head, *(_entry(module, name, 3) for name in documented)])

@@ -51,5 +51,5 @@ def test_a_broken_link_stops_the_build(tmp_path, link):
         page.write(f"\n[broken]({link})\n")
     done = build(root, tmp_path / "site")
     assert done.returncode == 1
-    assert "in strict mode" in done.stderr
+    assert "in strict mode" in done.stdout + done.stderr
     assert link in done.stderr

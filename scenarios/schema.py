@@ -24,6 +24,8 @@ from scenarios.base import Component
 from scenarios.currency import check_currency
 from scenarios.deployment import Deployment, Direct, check_deployment
 from scenarios.drift import Drift
+from scenarios.edge import Edge
+from scenarios.edge_checks import check_edge
 from scenarios.failure_checks import check_deadline, check_failures, check_signals
 from scenarios.failures import Failure
 from scenarios.menu import MenuEntry, check_menu
@@ -120,6 +122,9 @@ class Scenario(Component):
     )
     serving: Serving | None = Field(
         default=None, description="GPU pools that answer the requests one by one; not simulated when absent"
+    )
+    edge: Edge | None = Field(
+        default=None, description="devices in the field that answer the requests; none when absent"
     )
     policies: list[Policy] = Field(
         default_factory=lambda: _default_policies(), description="what `compare` compares"
@@ -273,6 +278,7 @@ class Scenario(Component):
         check_menu(self)
         check_on_call(self)
         check_serving(self)
+        check_edge(self)
         return self
 
     def check_monitor(self, place: str, monitor: Monitor) -> None:

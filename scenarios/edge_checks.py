@@ -53,8 +53,8 @@ def _check_memory(place: str, kind: DeviceClass, edge: Edge) -> None:
     needed = edge.ota.slots * kind.full.size + simple
     if needed > kind.memory:
         raise ValueError(
-            f"{place}.memory: {kind.memory / 1e3:,.5g} KB, and {edge.ota.slots} slot(s) of the full model and the simple "
-            f"one need {needed / 1e3:,.5g} KB; expected smaller models, more memory, or ota.slots: 1"
+            f"{place}.memory: {kind.memory / 1e3:,.5g} KB, and {edge.ota.slots} slot(s) of the full model and "
+            f"the simple one need {needed / 1e3:,.5g} KB; expected smaller models, more memory, or ota.slots: 1"
         )
 
 
@@ -67,8 +67,8 @@ def _check_power(place: str, kind: DeviceClass) -> None:
         )
     if isinstance(kind.power, Rechargeable) and kind.power.charging <= power:
         raise ValueError(
-            f"{place}.power.charging: {kind.power.charging * 1e3:.4g} mW does not exceed the {power * 1e3:.4g} mW that the "
-            "device draws, so it would never charge"
+            f"{place}.power.charging: {kind.power.charging * 1e3:.4g} mW does not exceed the {power * 1e3:.4g} mW that "
+            "the device draws, so it would never charge"
         )
 
 
@@ -113,8 +113,8 @@ def _check_centre(scenario: Scenario, edge: Edge) -> None:
         for number, monitor in enumerate(getattr(scenario, group)):
             if monitor.needs_features or monitor.metric == "prediction_distribution_shift":
                 raise ValueError(
-                    f"{group}[{number}].metric: {monitor.metric} needs what devices see, and it stays on them; expected "
-                    "metric: signal (duty cycle, false wakes)"
+                    f"{group}[{number}].metric: {monitor.metric} needs what devices see, and it stays on them; "
+                    "expected metric: signal (duty cycle, false wakes)"
                 )
             if monitor.signal is not None and edge.reports is None:
                 raise ValueError(f"{group}[{number}].signal: devices report none without edge.reports")

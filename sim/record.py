@@ -22,6 +22,7 @@ from sim.work import Work
 
 if TYPE_CHECKING:
     from scenarios.schema import Scenario
+    from sim.edge_result import EdgeResult
     from sim.fleet_result import FleetResult
     from sim.response import Page
 
@@ -81,6 +82,8 @@ class Result:
     """What people did, as it ended."""
     fleet: FleetResult | None = field(default=None, repr=False)
     """The serving fleet, where the scenario simulates it with policies."""
+    edge: EdgeResult | None = field(default=None, repr=False)
+    """The fleet of devices, where the scenario has one."""
 
     @cached_property
     def costs(self) -> pd.Series:
@@ -116,6 +119,7 @@ class Result:
                 "undetected": float(sum(d.detected is None for d in self.detections)),
                 "mttd_hours": _mean_hours(delays),
                 **self._incident_summary(),
+                **({} if self.edge is None else self.edge.summary),
             },
             name=self.policy,
         )

@@ -56,9 +56,15 @@ def retraining(run: Run, mode: str | None) -> Process:
 def made(run: Run, learning: Learning, cut: float, luck: Luck) -> Generator[simpy.Event, Any, Version | None]:
     """Train a candidate and validate it; None where a stage or the gate stops it."""
     before, after = STAGES[: VALIDATED - 1], STAGES[VALIDATED - 1 : VALIDATED]
+    federated, lacks = (None if run.edge is None else run.edge.rounds), 0.0
+    if federated is not None:
+        contributions = yield from federated.gather()
+        if contributions is None:
+            return None
+        lacks = federated.loss(contributions)
     if not (yield from done(run, before, learning, luck)):
         return None
-    candidate = trained(run, cut, learning.factor("regain"))
+    candidate = trained(run, cut, learning.factor("regain"), lacks)
     if not (yield from done(run, after, learning, luck)):
         return None
     candidate, passed = validated(run, candidate)
@@ -128,13 +134,16 @@ def stage_price(scenario: Scenario, name: str, compute_factor: float) -> tuple[s
     return prices.get(name, ("retrain_compute", 0.0))
 
 
-def trained(run: Run, cut: float, regain: float) -> Version:
-    """The candidate; its luck is tied to its data cut, so that policies that train alike are equally lucky."""
+def trained(run: Run, cut: float, regain: float, lacks: float = 0.0) -> Version:
+    """The candidate; its luck is tied to its data cut, so that policies that train alike are equally lucky.
+
+    lacks: accuracy that it lacks for want of contributions, >= 0.
+    """
     pipeline = run.scenario.pipeline
-    offset = 0.0
+    offset = -lacks
     moment = moment_number(cut)
     if pipeline.training_noise > 0.0:
-        offset = pipeline.training_noise * normal_once(run.world.key("training_noise"), moment)
+        offset += pipeline.training_noise * normal_once(run.world.key("training_noise"), moment)
     if pipeline.bad_training is not None:
         bad = uniform_once(run.world.key("bad_training"), moment) < pipeline.bad_training.probability
         loss = pipeline.bad_training.loss if bad else 0.0

@@ -130,12 +130,13 @@ class RequestReading:
         running_sum(self.total, first, stop, total)
 
 
-class _ProportionReading(RequestReading):
+class ProportionReading(RequestReading):
     """Hits among requests: binomial, from all requests or from a sample, which may favour the hits."""
 
     signal: Proportion
 
     def observe(self, first: int, stop: int, lost: Array) -> None:
+        """Measure windows first..stop-1."""
         number = self.looked_at(first, stop)
         self.keep(first, stop, number, self.hits(first, stop, number, self._share(first, stop, lost)))
 
@@ -148,6 +149,7 @@ class _ProportionReading(RequestReading):
         return np.asarray(share * (self.watch.monitor.hit_sampling_rate or 1.0))
 
     def rows(self, first: int, stop: int) -> float | None:
+        """Rows looked at; of dynamic sampling those that are kept."""
         monitor = self.watch.monitor
         if monitor.hit_sampling_rate is None:
             return super().rows(first, stop)
@@ -161,15 +163,18 @@ class _ProportionReading(RequestReading):
         return hits + monitor.sampling_rate * others
 
     def value(self, begin: Looks, end: Looks) -> Array:
+        """Share over the requests behind each look."""
         return super().value(begin, end) / (self.watch.monitor.hit_sampling_rate or 1.0)
 
     def spread(self, begin: Looks, end: Looks) -> Array:
+        """Its standard deviation by chance."""
         seen = self.watch.monitor.hit_sampling_rate or 1.0
         chance = self.signal.base * seen
         number = np.maximum(self.number(begin, end), 1.0)
         return np.asarray(np.sqrt(chance * (1.0 - chance) / number) / seen)
 
     def tails(self, begin: Looks, end: Looks, ties: float) -> tuple[Array, Array]:
+        """Chance of a value as low, and as high."""
         from scipy.stats import binom
 
         chance = self.signal.base * (self.watch.monitor.hit_sampling_rate or 1.0)
@@ -177,12 +182,13 @@ class _ProportionReading(RequestReading):
         return _tails(law, np.rint(self.total[end] - self.total[begin]), ties)
 
 
-class _MeanReading(RequestReading):
+class MeanReading(RequestReading):
     """Mean of something measured on each request: normal by the central limit."""
 
     signal: Mean
 
     def observe(self, first: int, stop: int, lost: Array) -> None:
+        """Measure windows first..stop-1."""
         number = self.looked_at(first, stop)
         noise = np.zeros(stop - first)
         if self.watch.monitor.sampling != "none":
@@ -191,9 +197,11 @@ class _MeanReading(RequestReading):
         self.keep(first, stop, number, total)
 
     def spread(self, begin: Looks, end: Looks) -> Array:
+        """Its standard deviation by chance."""
         return np.asarray(self.signal.sd / np.sqrt(np.maximum(self.number(begin, end), 1.0)))
 
     def tails(self, begin: Looks, end: Looks, ties: float) -> tuple[Array, Array]:
+        """Chance of a value as low, and as high."""
         return normal_tails((self.value(begin, end) - self.signal.base) / self.spread(begin, end))
 
 
@@ -309,9 +317,9 @@ def reading_of(signal: Proportion | Mean | Throughput | Freshness | Lift, watch:
 
     match signal:
         case Proportion():
-            return _ProportionReading(watch, signal)
+            return ProportionReading(watch, signal)
         case Mean():
-            return _MeanReading(watch, signal)
+            return MeanReading(watch, signal)
         case Throughput():
             return _ThroughputReading(watch, signal)
         case Freshness():

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.drift import Adversarial
+from scenarios.edge import Edge
 from scenarios.failures import Failure
 from scenarios.monitoring import Monitor
 from scenarios.schema import Scenario
@@ -70,7 +71,19 @@ def _requests_of(serving: Serving | None) -> Any:
     return None if serving is None else (serving.arrivals, serving.sizes)
 
 
-_PARTS: dict[str, Callable[[Any], Any]] = {"failures": _by_chance, "serving": _requests_of}
+def _devices_in(edge: Edge | None) -> Any:
+    """Which devices there are, and what their owners and networks do; releases, models and reports are operations."""
+    if edge is None:
+        return None
+    own = {"full", "simple", "memory"}
+    return [kind.model_dump(exclude=own) for kind in edge.devices]
+
+
+_PARTS: dict[str, Callable[[Any], Any]] = {
+    "failures": _by_chance,
+    "serving": _requests_of,
+    "edge": _devices_in,
+}
 """What the world depends on of fields that it depends on in part."""
 
 

@@ -36,7 +36,7 @@ class EdgeFleet:
         sent = float(self.traffic["bytes_sent"].sum() + self.traffic["bytes_up"].sum())
         ledger.post("ota", ota.price * sent / BYTES_PER_GB)
         ledger.post("ota", ota.brick_price * float(self.traffic["bricks"].sum()))
-        replaced = self.traffic["cell_replacements"].sum(axis=0)
+        replaced = self.plane.devices.cell_replacements()
         for kind, number in zip(self.plan.devices, replaced, strict=True):
             if isinstance(kind.power, Cell):
                 ledger.post("ota", kind.power.price * float(number))

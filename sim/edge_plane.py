@@ -199,7 +199,7 @@ class EdgePlane(DataPlane):
         self._take(first, stop)
         self.version_number[first:stop] = self.champion.version.number
         self._best_so_far(first, stop)
-        self.told.add(first, stop, *self.devices.reports(first, stop))
+        self.told.add(first, stop, self.devices.reports(first, stop))
         for watch in self.watches:
             watch.scan(first, stop, self.accuracy)
         self.scanned = stop

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.signals import Mean, Proportion
+from sim.devices import Told as ToldInWindows
 from sim.edge_answers import Answers
 from sim.kernels import sampling
 from sim.monitoring import SignalWatch, Watch
@@ -47,14 +48,11 @@ class Told:
         self.requests = np.hstack((self.requests, column))
         self.right = np.hstack((self.right, column))
 
-    def add(self, first: int, stop: int, number: Array, accuracy: Array, days: Array) -> None:
-        """Reports of windows first..stop-1: their number, and sums of mean accuracy and days since the last one.
-
-        All (windows, groups, releases).
-        """
-        mean = np.divide(accuracy, number, out=np.zeros_like(accuracy), where=number > 0)
-        covered = days * self.rate[first:stop, :, None]
-        self.reports[first:stop] = number.sum(axis=1)
+    def add(self, first: int, stop: int, told: ToldInWindows) -> None:
+        """Take in the reports of windows first..stop-1."""
+        mean = np.divide(told.accuracy, told.number, out=np.zeros_like(told.accuracy), where=told.number > 0)
+        covered = told.device_days * self.rate[first:stop, :, None]
+        self.reports[first:stop] = told.number.sum(axis=1)
         self.requests[first:stop] = covered.sum(axis=1)
         self.right[first:stop] = (covered * mean).sum(axis=1)
 

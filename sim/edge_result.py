@@ -245,15 +245,15 @@ class EdgeResult:
 def class_energy(devices: Devices, edge: Edge) -> pd.DataFrame:
     """One row a class: number of devices, and what each of them took by use and in all, Wh a day; at the horizon."""
     spent = devices.energy()
-    rows, first = {}, 0
-    for kind in edge.devices:
-        mine = slice(first, first + kind.count)
+    kind_of = np.array([kind for kind, _ in devices.groups])[devices.group_of]
+    rows = {}
+    for number, kind in enumerate(edge.devices):
+        mine = kind_of == number
         uses = {
             use: float(spent[use][mine].sum()) / JOULES_PER_WH / kind.count / devices.now
             for use in ENERGY_USES
         }
         rows[kind.name] = {"devices": kind.count, "all": math.fsum(uses.values()), **uses}
-        first += kind.count
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("class")
 
 

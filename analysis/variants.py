@@ -94,6 +94,7 @@ class VariantComparison(Comparison):
                 **{f"{count}_per_year": self._per_year(name, count) for count in _COUNTS},
                 **{column: self._pooled(name, part) for column, part in _MEANS.items()},
                 "decay_mttr_hours": self._pooled(name, "recovery"),
+                **{column: self.interval(name, column).mean for column in self.edge_figures},
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("variant")
 

@@ -67,6 +67,8 @@ def unknown_to_the_plan(scenario: Scenario) -> list[str]:
         found.append("models that do not learn from scratch")
     if scenario.deployment.strategy not in ("direct", "blue_green"):
         found.append(f"what a rollout by {scenario.deployment.strategy} finds, and exactly how long it takes")
+    if scenario.edge is not None:
+        found.append("how a release spreads over the devices, and which ones are halted or superseded")
     if scenario.pipeline.approval is not None:
         found.append("when people approve, and what they refuse")
     if any(failure.trigger is not None or failure.can_spoil for failure in scenario.failures):

@@ -17,7 +17,9 @@ MAINS: dict[str, Any] = {
 """A class of devices on the mains that checks in about once a day."""
 
 
-def small_edge(edge: dict[str, Any] | None = None, device: dict[str, Any] | None = None, **given: Any) -> Scenario:
+def small_edge(
+    edge: dict[str, Any] | None = None, device: dict[str, Any] | None = None, **given: Any
+) -> Scenario:
     """A fleet of one class whose model decays; edge, device: other fields of the section and of the class."""
     plain: dict[str, Any] = {
         "title": "A small fleet of devices",

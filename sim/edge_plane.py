@@ -275,4 +275,6 @@ class EdgePlane(DataPlane):
         for release, share in self.fleet_incidents.share.items():
             share[first:stop] = running[:, :, release] @ self.answers.usage / self.answers.total.sum()
             if release != self.release_of(self.champion.version) and by_release[-1, release] == 0.0:
-                self.fleet_incidents.gone(release, stop * self.window)
+                ran = np.flatnonzero(by_release[:, release])
+                left = first + (int(ran[-1]) + 1 if len(ran) else 0)
+                self.fleet_incidents.gone(release, left * self.window)

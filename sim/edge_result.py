@@ -156,9 +156,8 @@ class EdgeResult:
     def adoption(self) -> pd.DataFrame:
         """One row a release and window since it left: release, days since then, share on it or on a newer one."""
         parts = []
-        ends = self.moments + 0.5 * self.scenario.window
         for release in self.raw_releases:
-            since = ends >= release.left
+            since = self.moments >= release.left
             share = self.shares[:, release.number :].sum(axis=1)
             parts.append(
                 pd.DataFrame(

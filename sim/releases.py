@@ -20,6 +20,7 @@ import simpy
 
 from scenarios.edge import Edge
 from scenarios.units import format_duration
+from sim.deployment import answer
 from sim.failure_causes import on_deployed, on_rolled_back
 from sim.kernels.sampling import uniform_once
 from sim.quality import Version
@@ -128,6 +129,8 @@ class Releases:
         self.plane.go_live(candidate, run.now)
         run.record("deployment", found.name, f"release of data cut {candidate.cut:.3f} d")
         on_deployed(run, candidate)
+        for name, component in run.adversaries:
+            run.env.process(answer(run, name, component))
         return found
 
     def _waves(self, found: Release) -> Process:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scenarios.loader import validate_mapping
+from scenarios.pipeline import STAGES
 from scenarios.schema import Scenario
 
 MAINS: dict[str, Any] = {
@@ -20,7 +21,10 @@ MAINS: dict[str, Any] = {
 def small_edge(
     edge: dict[str, Any] | None = None, device: dict[str, Any] | None = None, **given: Any
 ) -> Scenario:
-    """A fleet of one class whose model decays; edge, device: other fields of the section and of the class."""
+    """A fleet of one class whose model decays, with trainings that take no time.
+
+    edge, device: other fields of the section and of the class.
+    """
     plain: dict[str, Any] = {
         "title": "A small fleet of devices",
         "horizon": "60d",
@@ -29,7 +33,10 @@ def small_edge(
         "quality": {"kind": "exponential", "initial_accuracy": 0.9, "decay": "1%/d"},
         "traffic": {"rate": "10k/d"},
         "labels": "none",
-        "pipeline": {"cost": {"compute": "$10", "validation": "$2"}},
+        "pipeline": {
+            "stages": dict.fromkeys(STAGES, "0d"),
+            "cost": {"compute": "$10", "validation": "$2"},
+        },
         "edge": {"devices": [MAINS | (device or {})], **(edge or {})},
     }
     return validate_mapping(plain | given)

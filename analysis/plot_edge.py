@@ -18,7 +18,7 @@ MOST_BANDS = 8
 
 
 def plot_fleet_adoption(result: EdgeResult, ax: Axes | None = None) -> Axes:
-    """Share of the devices that run each release or a newer one, by days since it left; halted ones are dashed.
+    """Share of the devices that run each release or a newer one, by days since it left; of halted ones (dashed) itself.
 
     Waves are where a curve starts again to rise. Returns the axes.
     """

@@ -87,6 +87,10 @@ class Ota(Component):
         default=None,
         description="releases leave only at multiples of this time, e.g. '91d'; at once when absent",
     )
+    offset: Days = Field(
+        default=0.0,
+        description="trains leave this much after the multiples, so that a training that begins at one is in time",
+    )
     waves: Annotated[list[Wave], Field(min_length=1)] = Field(
         default=[Wave(share=1.0)], description="growing shares; the last one is all"
     )
@@ -127,6 +131,12 @@ class Ota(Component):
     )
     brick_price: Money = Field(default=0.0, description="price of each brick: support, replacement")
     permission: Permission = Field(default=Permission(), description="when a device may install")
+
+    @model_validator(mode="after")
+    def _offset_of_a_train(self) -> Self:
+        if self.offset > 0.0 and self.train is None:
+            raise ValueError("offset: is that of a train, give train as well, or leave it out")
+        return self
 
     @model_validator(mode="after")
     def _waves_grow(self) -> Self:

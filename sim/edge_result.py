@@ -126,8 +126,8 @@ class EdgeResult:
     def releases(self) -> pd.DataFrame:
         """One row a release: when it left, was complete or halted, and how many devices took it.
 
-        Moments in days, NaN for what has not happened; adopted: largest share of the devices that ran it or a newer
-        one; device_days: on which it ran; bad: see `bad`.
+        Moments in days, NaN for what has not happened; adopted: largest share of the devices that ran it;
+        device_days: on which it ran; bad: see `bad`.
         """
         rows = []
         for release in self.raw_releases:
@@ -143,7 +143,7 @@ class EdgeResult:
                     "installed": good,
                     "failed": failed,
                     "bricked": bricked,
-                    "adopted": float(self.shares[:, release.number :].sum(axis=1).max()),
+                    "adopted": float(self.shares[:, release.number].max()),
                     "device_days": self.scenario.window * float(self.mix[:, release.number].sum()),
                 }
             )
@@ -154,11 +154,15 @@ class EdgeResult:
         return pd.DataFrame(rows, columns=columns)
 
     def adoption(self) -> pd.DataFrame:
-        """One row a release and window since it left: release, days since then, share on it or on a newer one."""
+        """One row a release and window since it left: release, days since then, share on it or on a newer one.
+
+        Of a release that was halted the share on itself: newer ones do not go the same way.
+        """
         parts = []
         for release in self.raw_releases:
             since = self.moments >= release.left
-            share = self.shares[:, release.number :].sum(axis=1)
+            last = None if release.halted is None else release.number + 1
+            share = self.shares[:, release.number : last].sum(axis=1)
             parts.append(
                 pd.DataFrame(
                     {

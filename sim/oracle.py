@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from scenarios.schema import Scenario
 from sim.drift import State
+from sim.edge_samples import smaller_fleet
 from sim.kernels.quality import best_dates as dates_kernel
 from sim.kernels.succession import cheapest_succession
 from sim.quality import MatrixQuality, Quality, StateQuality
@@ -89,6 +90,9 @@ def pays(world: World, dates: NDArray[np.float64]) -> bool:
     from sim.policies import Dates, Never
 
     bare = world.unwatched()
+    small = smaller_fleet(bare.scenario)
+    if small is not bare.scenario:
+        bare = World(small, world.seed, world.replication, mirrored=world.mirrored)
     planned, never = (Run(bare, policy).play().ledger.total() for policy in (Dates(dates), Never()))
     return planned < never
 

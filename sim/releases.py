@@ -112,7 +112,8 @@ class Releases:
         train = self.edge.ota.train
         if train is None:
             return 0.0
-        return max(math.ceil(self.run.now / train - _TIME_SLACK) * train - self.run.now, 0.0)
+        since = self.run.now - self.edge.ota.offset
+        return max(math.ceil(since / train - _TIME_SLACK) * train - since, 0.0)
 
     def _leave(self, candidate: Version) -> Release:
         """It is published; its luck is tied to its data cut, so that policies that train alike are equally lucky."""

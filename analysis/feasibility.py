@@ -30,7 +30,12 @@ def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: i
     for policy in policies:
         watched |= {monitor.label: monitor for monitor in policy.monitors(scenario)}
     monitors = list(watched.values())
-    found = [*_fleet(scenario), *_horizon(scenario), *_samples(scenario, monitors), *_references(scenario, monitors)]
+    found = [
+        *_fleet(scenario),
+        *_horizon(scenario),
+        *_samples(scenario, monitors),
+        *_references(scenario, monitors),
+    ]
     if replications is not None and replications < 2:
         found.append("one replication gives no confidence interval; ask for at least 10")
     elif replications is not None and replications < 10:

@@ -52,7 +52,9 @@ def best_interval(
     workers: processes, as in `compare`; the result is the same.
     """
     repaired = bool(scenario.failures) and scenario.response is not None
-    bare = smaller_fleet(scenario).model_copy(update={"triggers": []} if repaired else {"monitors": [], "triggers": []})
+    bare = smaller_fleet(scenario).model_copy(
+        update={"triggers": []} if repaired else {"monitors": [], "triggers": []}
+    )
     replications = max(replications, REPLICATIONS_WITH_FAILURES) if repaired else replications
     found: dict[float, float] = {}
 

@@ -39,7 +39,7 @@ class Link(Component):
     @model_validator(mode="after")
     def _whole_process(self) -> Self:
         if (self.online is None) != (self.offline is None):
-            raise ValueError("online and offline: give both or neither")
+            raise ValueError("give both of online and offline, or neither")
         if len(self.hours) not in (0, 24):
             raise ValueError(
                 f"hours: got {len(self.hours)} numbers, expected 24, one for each hour of the day"

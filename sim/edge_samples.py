@@ -25,9 +25,7 @@ def smaller_fleet(scenario: Scenario, most: int = SAMPLE) -> Scenario:
     if edge is None or edge.count <= most:
         return scenario
     part = most / edge.count
-    devices = [
-        kind.model_copy(update={"count": max(round(part * kind.count), 1)}) for kind in edge.devices
-    ]
+    devices = [kind.model_copy(update={"count": max(round(part * kind.count), 1)}) for kind in edge.devices]
     worth = edge.count / sum(kind.count for kind in devices)
     update: dict[str, Any] = {
         "devices": [_priced(kind, worth) for kind in devices],

@@ -7,7 +7,7 @@ exactly, as from a long record; swings that all requests of a day share are not 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,8 +178,8 @@ class ProportionReading(RequestReading):
         from scipy.stats import binom
 
         chance = self.signal.base * (self.watch.monitor.hit_sampling_rate or 1.0)
-        law = binom(np.rint(self.number(begin, end)), chance)
-        return _tails(law, np.rint(self.total[end] - self.total[begin]), ties)
+        count = np.rint(self.total[end] - self.total[begin])
+        return _tails(binom, (np.rint(self.number(begin, end)), chance), count, ties)
 
 
 class MeanReading(RequestReading):
@@ -242,7 +242,7 @@ class _ThroughputReading:
     def tails(self, begin: Looks, end: Looks, ties: float) -> tuple[Array, Array]:
         from scipy.stats import poisson
 
-        return _tails(poisson(self.usual(begin, end)), np.rint(self.value(begin, end)), ties)
+        return _tails(poisson, (self.usual(begin, end),), np.rint(self.value(begin, end)), ties)
 
 
 class _FreshnessReading:
@@ -328,11 +328,14 @@ def reading_of(signal: Proportion | Mean | Throughput | Freshness | Lift, watch:
             return LiftReading(watch, signal)
 
 
-def _tails(law: object, count: Array, ties: float) -> tuple[Array, Array]:
-    """Chance of at most and of at least `count`, counting a share `ties` of the chance of exactly it."""
-    exactly = law.pmf(count)  # type: ignore[attr-defined]
-    low = law.cdf(count) - (1.0 - ties) * exactly  # type: ignore[attr-defined]
-    high = law.sf(count) + ties * exactly  # type: ignore[attr-defined]
+def _tails(law: Any, shape: tuple[Any, ...], count: Array, ties: float) -> tuple[Array, Array]:
+    """Chance of at most and of at least `count`, counting a share `ties` of the chance of exactly it.
+
+    law, shape: of SciPy; not frozen, as making a frozen law takes longer than asking it.
+    """
+    exactly = law.pmf(count, *shape)
+    low = law.cdf(count, *shape) - (1.0 - ties) * exactly
+    high = law.sf(count, *shape) + ties * exactly
     return low, high
 
 

@@ -86,7 +86,8 @@ class Watchful(Policy):
     def decide(self, view: View) -> Decision:
         plane: Any = view._run.plane
         assert plane.devices.now <= view.now + 1e-9
-        return Decision(retrain=view.now == 6.0 and not view.retrainings, wake=view.now + 2.0 if view.now < 50.0 else np.inf)
+        due = view.now == 6.0 and not view.retrainings
+        return Decision(due, wake=view.now + 2.0 if view.now < 50.0 else np.inf)
 
 
 def watched(**given: Any) -> Any:

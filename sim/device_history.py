@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.kernels import device_rows as rows
-from sim.kernels.devices import Log
 
 MAX_BYTES = 3e9
 _TIERS = 4
@@ -44,13 +44,10 @@ class History:
         groups = level.shape[0]
         self._room(groups, 4)
         shape = (windows, groups, 4)
-        self.log = Log(
-            traffic=np.zeros((windows, len(rows.TRAFFIC)), dtype=np.int64),
-            parts=np.zeros((*shape, _TIERS), dtype=np.int64),
-            ends=np.zeros((*shape, _TIERS), dtype=np.int64),
-            told=np.zeros((*shape, 3), dtype=np.int64),
-            boots=np.zeros((4, 2), dtype=np.int64),
-        )
+        self.traffic = np.zeros(windows, dtype=rows.TRAFFIC)
+        self.told = np.zeros(shape, dtype=rows.TOLD)
+        self.parts = np.zeros((*shape, _TIERS), dtype=np.int64)
+        self.ends = np.zeros((*shape, _TIERS), dtype=np.int64)
         self._level = np.zeros((groups, 4, _TIERS), dtype=np.int64)
         self._level[:, :1] = level
         self._versions = 1
@@ -70,18 +67,13 @@ class History:
         if self._versions <= held:
             return
         self._room(self._level.shape[0], 2 * held)
-        log = self.log
-        self.log = log._replace(
-            parts=_wider(log.parts, 2),
-            ends=_wider(log.ends, 2),
-            told=_wider(log.told, 2),
-            boots=_wider(log.boots, 0),
-        )
+        self.parts, self.ends = _wider(self.parts, 2), _wider(self.ends, 2)
+        self.told = _wider(self.told, 2)
         self._level = _wider(self._level, 1)
 
     def close(self, now: float) -> None:
         """Turn changes into numbers of devices in all windows that end by `now`."""
-        parts, ends = self.log.parts, self.log.ends
+        parts, ends = self.parts, self.ends
         unit = int(rows.UNIT)
         while self.complete < self.windows and (self.complete + 1) * self.window <= now:
             row = self.complete
@@ -94,29 +86,30 @@ class History:
         """Devices by state now, (groups, versions, 4)."""
         now = self._level.copy()
         if self.complete < self.windows:
-            now += self.log.ends[self.complete]
+            now += self.ends[self.complete]
         return now[:, : self._versions]
 
     def mean_counts(self, first: int, stop: int) -> Array:
         """Mean number of devices by state in each window, (stop - first, groups, versions, 4)."""
         self._check(first, stop)
-        return np.asarray(self.log.parts[first:stop, :, : self._versions] / rows.UNIT)
+        return np.asarray(self.parts[first:stop, :, : self._versions] / rows.UNIT)
 
     def counts_at_ends(self, first: int, stop: int) -> Counts:
         """Devices by state at the end of each window, (stop - first, groups, versions, 4)."""
         self._check(first, stop)
-        return np.array(self.log.ends[first:stop, :, : self._versions])
+        return np.array(self.ends[first:stop, :, : self._versions])
 
-    def told(self, first: int, stop: int) -> Told:
+    def reports(self, first: int, stop: int) -> Told:
         """What was reported in each window."""
         self._check(first, stop)
-        told = self.log.told[first:stop, :, : self._versions]
-        return Told(told[..., 0].copy(), told[..., 1] / rows.UNIT, told[..., 2] / rows.DAY_UNIT)
+        told = self.told[first:stop, :, : self._versions]
+        return Told(told["reports"].copy(), told["accuracy"] / rows.UNIT, told["days"] / rows.DAY_UNIT)
 
-    def traffic(self, first: int, stop: int) -> dict[str, Counts]:
-        """Counts of each window by name, each (stop - first,)."""
+    def counted(self, first: int, stop: int) -> dict[str, Counts]:
+        """What was counted in each window, by name, each (stop - first,)."""
         self._check(first, stop)
-        return {name: self.log.traffic[first:stop, column].copy() for column, name in enumerate(rows.TRAFFIC)}
+        traffic = self.traffic[first:stop]
+        return {name: traffic[name].copy() for name in rows.TRAFFIC.names or ()}
 
     def _check(self, first: int, stop: int) -> None:
         if not 0 <= first <= stop <= self.complete:
@@ -125,8 +118,10 @@ class History:
             )
 
 
-def _wider(array: Counts, axis: int) -> Counts:
+def _wider(array: NDArray[Any], axis: int) -> NDArray[Any]:
     """Twice as long along one axis, with zeros."""
-    widths = [(0, 0)] * array.ndim
-    widths[axis] = (0, array.shape[axis])
-    return np.pad(array, widths)
+    shape = list(array.shape)
+    shape[axis] *= 2
+    found = np.zeros(shape, dtype=array.dtype)
+    found[tuple(slice(length) for length in array.shape)] = array
+    return found

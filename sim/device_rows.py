@@ -84,7 +84,7 @@ def kind_rows(edge: Edge) -> Rows:
         row["online"], row["availability"] = link.online or math.inf, link.availability
         if link.online is not None and link.offline is not None:
             row["churn"] = 1.0 / link.online + 1.0 / link.offline
-        row["thinned"] = bool(link.hours)
+        row["thinned"], row["hours"] = bool(link.hours), link.hours or 1.0
         row["bytes_per_day"] = link.bandwidth * SECONDS_PER_DAY
         row["size"] = round(kind.full.size)
         row["patch"] = round(kind.full.size * (1.0 - edge.ota.differential))
@@ -121,11 +121,6 @@ def _power(row: np.void, kind: DeviceClass, edge: Edge, place: str) -> None:
         row["renewal"] = renewal.mean if renewal.kind == "exponential" else getattr(renewal, "value", 0.0)
 
 
-def hour_rows(edge: Edge) -> NDArray[np.float64]:
-    """Chance of each hour of the day, (classes, 24)."""
-    return np.array([kind.link.hours or [1.0] * 24 for kind in edge.devices])
-
-
 def rule_row(world: World, edge: Edge) -> Rows:
     """The one row of `RULES`."""
     scenario, ota, reports, federated = world.scenario, edge.ota, edge.reports, edge.federated
@@ -133,7 +128,8 @@ def rule_row(world: World, edge: Edge) -> Rows:
     row = found[0]
     row["luck"], row["plugs"] = world.key("devices"), world.key("devices:plugged in")
     row["cells"] = world.key("devices:new cells")
-    row["window"], row["last_day"] = scenario.window, math.ceil(scenario.horizon)
+    row["window"], row["per_day"] = scenario.window, 1.0 / scenario.window
+    row["last_day"] = math.ceil(scenario.horizon)
     row["corrupt"], row["failure"], row["brick"] = ota.corrupt, ota.failure, ota.brick
     row["attempts"], row["slots"], row["resume"] = min(ota.attempts, 30_000), ota.slots, ota.resume
     row["patch_from"] = min(ota.differential_from, rows.NEVER) if ota.differential > 0.0 else 0

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from scenarios.edge import Edge
 from sim.device_history import Counts, History, Told
-from sim.device_rows import drains, group_rows, hour_rows, kind_rows, rule_row
+from sim.device_rows import drains, group_rows, kind_rows, rule_row
 from sim.kernels import device_rows as rows
 from sim.kernels.device_rows import BRICK, FULL, OFF, SIMPLE
-from sim.kernels.devices import Centre, advance, begin
+from sim.kernels.devices import advance, begin
 from sim.world import World
 
 __all__ = ["BRICK", "FULL", "OFF", "SIMPLE", "Devices", "Told"]
@@ -45,11 +45,10 @@ class Devices:
         self._releases["share"] = 1.0
         windows = self._windows if edge.reports is not None else 0
         self._learned = np.zeros((1, self._slices, windows + 1))
-        self._hours = hour_rows(edge)
         self._reorder()
         self.rows = np.zeros(int(self._groups["stop"][-1]), dtype=rows.DEVICE)
         level = np.zeros((len(self._groups), 1, 4), dtype=np.int64)
-        begin(self.rows, self._groups, self._kinds, self._centre, level)
+        begin(self.rows, self._groups, self._kinds, self._rules, level)
         self._history = History(self._windows, self._window, level)
         self._rounds = 0
         self._contributed_before = 0
@@ -159,7 +158,21 @@ class Devices:
             raise ValueError(
                 f"got {until:g} days, expected from {self.now:g} to {self._windows * self._window:g}"
             )
-        advance(self.rows, self._groups, self._kinds, self._centre, self._history.log, until)
+        history = self._history
+        advance(
+            self.rows,
+            self._groups,
+            self._kinds,
+            self._rules,
+            self._releases,
+            self._candidates,
+            self._learned,
+            history.traffic,
+            history.told,
+            history.parts,
+            history.ends,
+            until,
+        )
         self.now = until
         self._history.close(until)
 
@@ -179,7 +192,7 @@ class Devices:
 
     def reports(self, first: int, stop: int) -> Told:
         """What the centre was told in each window that is over."""
-        return self._history.told(first, stop)
+        return self._history.reports(first, stop)
 
     def traffic(self, first: int, stop: int) -> dict[str, Counts]:
         """What was counted in each window that is over, by name (`TRAFFIC`), each (stop - first,).
@@ -187,13 +200,12 @@ class Devices:
         installs are those that were tried, failures and bricks among them; rollbacks are failures after which the
         device runs the version before. Bytes are counted at the end of the contact in which they were sent.
         """
-        return self._history.traffic(first, stop)
+        return self._history.counted(first, stop)
 
     def boot_reports(self, version: int) -> tuple[int, int]:
         """Installations of a version that devices have told of so far: (succeeded, failed). A brick tells nothing."""
-        self._release(version)
-        succeeded, failed = self._history.log.boots[version]
-        return int(succeeded), int(failed)
+        release = self._release(version)
+        return int(release["started"]), int(release["failed"])
 
     def ages(self, released: ArrayLike) -> Array:
         """Age of the model of each device now, days, (devices,).
@@ -250,7 +262,7 @@ class Devices:
         return np.asarray(self._groups["kind"][self.group_of])
 
     def _contributions(self) -> int:
-        return int(self._history.log.traffic[:, rows.CONTRIBUTIONS].sum())
+        return int(self._history.traffic["contributions"].sum())
 
     def _release(self, version: int) -> np.void:
         if not 0 <= version < self.versions:
@@ -262,6 +274,5 @@ class Devices:
         """List what is open, newest first, down to the first version that is open to all."""
         open_now = np.flatnonzero((self._releases["share"] > 0.0) & (self._releases["withdrawn"] == 0))[::-1]
         to_all = int(np.argmax(self._releases["share"][open_now] >= 1.0))
-        candidates = np.ascontiguousarray(open_now[: to_all + 1])
-        self._rules[0]["general"], self._rules[0]["candidates"] = candidates[-1], len(candidates)
-        self._centre = Centre(self._rules, self._releases, candidates, self._hours, self._learned)
+        self._candidates = np.ascontiguousarray(open_now[: to_all + 1])
+        self._rules[0]["general"] = self._candidates[-1]

@@ -28,62 +28,23 @@ BIRTH = -1
 NEVER = 2**30
 """Number of a day that does not come, and of a version that is none."""
 
-TRAFFIC = (
-    "bytes_sent",
-    "bytes_up",
-    "check_ins",
-    "contacts",
-    "downloads",
-    "installs",
-    "failures",
-    "rollbacks",
-    "recalls",
-    "bricks",
-    "cell_replacements",
-    "contributions",
-    "corrupt",
-    "reports",
-    "brick_replacements",
-)
-"""What is counted in each window, in the order of the columns."""
-(
-    BYTES_SENT,
-    BYTES_UP,
-    CHECK_INS,
-    CONTACTS,
-    DOWNLOADS,
-    INSTALLS,
-    FAILURES,
-    ROLLBACKS,
-    RECALLS,
-    BRICKS,
-    CELL_REPLACEMENTS,
-    CONTRIBUTIONS,
-    CORRUPTED,
-    REPORTS,
-    BRICK_REPLACEMENTS,
-) = range(len(TRAFFIC))
-
 UNIT = 2.0**32
 """Parts of a window, and means of accuracy, are added up as whole multiples of 1 / UNIT: the order never shows."""
 DAY_UNIT = 2.0**30
 """The same for days that reports cover."""
 
 
-def _layout(**fields: str) -> np.dtype[np.void]:
-    return np.dtype(
-        [(name, kind) for kinds, names in fields.items() for name, kind in _named(kinds, names)], align=True
-    )
-
-
-def _named(kind: str, names: str) -> list[tuple[str, str]]:
-    return [(name, kind) for name in names.split()]
+def _layout(*more: tuple[str, str, tuple[int, ...]], **fields: str) -> np.dtype[np.void]:
+    """A record of named fields; fields: names by their type; more: fields that are arrays."""
+    single = [(name, kind) for kind, names in fields.items() for name in names.split()]
+    return np.dtype([*single, *more], align=True)
 
 
 DEVICE = _layout(
     f8="contact_at power_at settled off_at phase charge initial back_at full_days simple_days bare_days charged "
     "replaced radio check_in install report contribution began progress payload bytes_sent last_report told_from "
     "told_sum told_days since",
+    u8="plugs",
     i4="attempts plug_day changes cells round",
     i2="version other target tries boot_version",
     i1="tier plugged download ready boot valid opted",
@@ -95,26 +56,37 @@ other: version in the slot that does not run, -1 for none. target, tries, progre
 way. valid: it has a full model. told_*: what the next report covers. since, changes: last change of (version, tier)."""
 
 KIND = _layout(
+    ("hours", "f8", (24,)),
     f8="contact online availability churn bytes_per_day capacity low full_draw simple_draw bare_draw charging plug_at "
     "plug_for plugged renewal radio check_in install size patch full_loss simple_loss",
     i1="source regular thinned simple renewal_random charge_spread",
 )
 """One class of devices. churn: 1 / online + 1 / offline, 0 for a network that is always there; low: joules; renewal:
-mean days to a new cell; radio: joules per byte; patch: bytes of a differential payload; simple: it has such a model."""
+mean days to a new cell; radio: joules per byte; patch: bytes of a differential payload; simple: it has such a model;
+hours: chance of each hour of the day that a try gets through."""
 
 RULES = _layout(
     u8="luck plugs cells round_key",
-    f8="window corrupt failure brick defect_failure defect_brick replacement charge at_rest start end every "
+    f8="window per_day corrupt failure brick defect_failure defect_brick replacement charge at_rest start end every "
     "report_charge report_size report_energy opted_in round_share round_size round_energy",
-    i8="last_day round general candidates",
+    i8="last_day round general",
     i4="patch_from attempts slots",
     i1="resume reports",
 )
 """What holds for the whole fleet (one row). luck, plugs, cells: keys of random streams; round: number of the federated
-round that is open, 0 for none; general: newest version released to all; candidates: how many versions are open."""
+round that is open, 0 for none; general: newest version released to all."""
 
-RELEASE = _layout(f8="share", u8="key", i1="defective withdrawn recalled")
-"""One version."""
+RELEASE = _layout(f8="share", u8="key", i8="started failed", i1="defective withdrawn recalled")
+"""One version. share: of the devices that may take it; started, failed: boot reports that the centre has received."""
+
+TRAFFIC = _layout(
+    i8="bytes_sent bytes_up check_ins contacts downloads installs failures rollbacks recalls bricks cell_replacements "
+    "contributions corrupt reports brick_replacements"
+)
+"""What is counted in one window."""
+
+TOLD = _layout(i8="reports accuracy days")
+"""What devices of one group and version told in one window: sums of mean accuracies in UNIT, of days in DAY_UNIT."""
 
 GROUP = _layout(i8="first stop kind slice", f8="initial")
-"""Devices of one class in one slice: rows `first` to `stop`; initial: charge at the start as a share, NaN to draw it."""
+"""Devices of one class in one slice, rows `first` to `stop`; initial: share of the charge at the start, NaN to draw."""

@@ -8,13 +8,13 @@ nothing is settled where `advance` stops, so how a year is cut into calls never 
 Luck is read from fixed places of one stream a try (`device_rows`): what a device meets does not depend on what it was
 asked to do before. What is counted is whole numbers, whose sums do not depend on an order.
 
-Most tries find nothing to do, so those are settled in the loop of `_live`; the rest is in functions below it.
+Most tries find nothing to do, so those are settled in the loop of `_live`; the rest is in functions below it. These
+take records, which are passed as one address each: passing or unpacking arrays costs more than most of what is done.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -26,39 +26,10 @@ from sim.kernels.sampling import next_uniform, stream
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Rows = NDArray[np.void]
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)  # the step of a stream, see `sampling`
 _SLACK = 1e-9
-
-
-class Centre(NamedTuple):
-    """What devices find when they reach the centre."""
-
-    rules: NDArray[np.void]
-    """(1,) of `RULES`."""
-    releases: NDArray[np.void]
-    """(versions,) of `RELEASE`."""
-    candidates: Integers
-    """Versions that are open, newest first, down to the first that is open to all."""
-    hours: Floats
-    """(classes, 24): chance of each hour of the day that a try succeeds."""
-    learned: Floats
-    """(versions, slices, windows + 1): sum over windows of accuracy times days, up to the beginning of each."""
-
-
-class Log(NamedTuple):
-    """What is counted; windows are (start, end], so that what happens at an edge belongs to the one that ends."""
-
-    traffic: Integers
-    """(windows, TRAFFIC)."""
-    parts: Integers
-    """(windows, groups, versions, 4): changes of the number of devices times the part of the window left, in UNIT."""
-    ends: Integers
-    """(windows, groups, versions, 4): changes of the number of devices."""
-    told: Integers
-    """(windows, groups, versions, 3): reports, sum of their mean accuracies (UNIT), days that they cover (DAY_UNIT)."""
-    boots: Integers
-    """(versions, 2): boot reports of success and failure."""
 
 
 # --- luck and clocks ---
@@ -77,9 +48,9 @@ def _exponential(mean: float, state: np.uint64, place: int) -> float:
 
 
 @njit(cache=True)
-def _window_of(time: float, window: float) -> int:
-    """Number of the window (start, end] that holds a moment; 0 for the start of all."""
-    number = int(time / window)
+def _window_of(time: float, window: float, per_day: float) -> int:
+    """Number of the window (start, end] that holds a moment; 0 for the start of all. per_day: 1 / window"""
+    number = int(time * per_day)
     if time <= number * window:
         number -= 1
     elif time > (number + 1) * window:
@@ -100,12 +71,14 @@ def _schedule(device: Record, kind: Record, time: float, state: np.uint64) -> No
 
 
 @njit(cache=True)
-def _plug_day(i: int, rules: Record, kind: Record, day: int) -> int:
-    """The first day from `day` on that the device is plugged in."""
-    while day <= rules.last_day:
-        if _uniform(stream(rules.plugs, i, day), 0) < kind.plugged:
-            return day
+def _plug_day(device: Record, kind: Record, rules: Record, day: int) -> int:
+    """The first day from `day` on, -1 or more, that the device is plugged in."""
+    if _uniform(device.plugs, day + 1) < kind.plugged:  # before the loop, which compilers make wide
+        return day
+    while day < rules.last_day:
         day += 1
+        if _uniform(device.plugs, day + 1) < kind.plugged:
+            return day
     return rows.NEVER
 
 
@@ -114,17 +87,17 @@ def _plug_day(i: int, rules: Record, kind: Record, day: int) -> int:
 
 @njit(cache=True)
 def _powerless(device: Record, kind: Record) -> bool:
-    return kind.source != MAINS and device.plugged == 0 and device.charge <= 0.0
+    return bool(kind.source != MAINS and device.plugged == 0 and device.charge <= 0.0)
 
 
 @njit(cache=True)
 def _draw(device: Record, kind: Record) -> float:
     """Joules per day that the device takes, besides what it takes at once."""
     if device.tier == FULL:
-        return kind.full_draw
+        return float(kind.full_draw)
     if device.tier == SIMPLE:
-        return kind.simple_draw
-    return 0.0 if device.tier == BRICK or _powerless(device, kind) else kind.bare_draw
+        return float(kind.simple_draw)
+    return 0.0 if device.tier == BRICK or _powerless(device, kind) else float(kind.bare_draw)
 
 
 @njit(cache=True)
@@ -183,73 +156,37 @@ def _next_power(device: Record, kind: Record) -> float:
     if kind.source == RECHARGEABLE and device.plug_day != rows.NEVER:
         change = max(device.plug_day + kind.plug_at, device.settled)
     if device.charge <= 0.0:
-        return change if kind.source == RECHARGEABLE else device.back_at
+        return change if kind.source == RECHARGEABLE else float(device.back_at)
     draw = _draw(device, kind)
     spare = device.charge - (kind.low if device.tier == FULL and kind.simple else 0.0)
-    if draw > 0.0 and (change == np.inf or (change - device.settled) * draw >= spare):
+    if draw > 0.0 and (change - device.settled) * draw >= spare:
         change = min(change, device.settled + spare / draw)
     return change
 
 
 @njit(cache=True)
-def _after_use(
-    i: int, device: Record, kind: Record, place: Record, number: int, centre: Centre, log: Log, time: float
-) -> None:
-    """What follows from the charge, which is settled: the model that runs, and the next change of power."""
-    tier = _tier(device, kind)
-    if tier != device.tier:
-        _change(device, kind, place, number, centre, log, time, device.version, tier)
+def _adapt(i: int, device: Record, kind: Record, rules: Record, time: float) -> None:
+    """Run what the charge (settled at `time`) allows, and look for the next change of power."""
+    device.tier = _tier(device, kind)
     if kind.source == CELL and device.charge <= 0.0 and device.back_at == np.inf:
-        state = stream(centre.rules[0].cells, i, device.cells)
-        device.back_at = time + (
-            _exponential(kind.renewal, state, 0) if kind.renewal_random else kind.renewal
-        )
+        device.back_at = time + kind.renewal
+        if kind.renewal_random:
+            device.back_at = time + _exponential(kind.renewal, stream(rules.cells, i, device.cells), 0)
     device.power_at = _next_power(device, kind)
 
 
 @njit(cache=True)
-def _change(
-    device: Record,
-    kind: Record,
-    place: Record,
-    number: int,
-    centre: Centre,
-    log: Log,
-    time: float,
-    version: int,
-    tier: int,
+def _change_power(
+    i: int, device: Record, kind: Record, rules: Record, count: Record, time: float
 ) -> None:
-    """Run another version or tier from `time` on, and count it."""
-    _tell(device, kind, place, centre, time)
-    if version != device.version:  # a report is about one version
-        device.told_sum = 0.0
-        device.told_days = 0.0
-    window = centre.rules[0].window
-    row = _window_of(time, window)
-    left = np.int64(((row + 1) * window - time) / window * rows.UNIT)
-    log.parts[row, number, device.version, device.tier] -= left
-    log.ends[row, number, device.version, device.tier] -= 1
-    log.parts[row, number, version, tier] += left
-    log.ends[row, number, version, tier] += 1
-    device.version = version
-    device.tier = tier
-    device.since = time
-    device.changes += 1
-
-
-@njit(cache=True)
-def _power_event(
-    i: int, device: Record, kind: Record, place: Record, number: int, centre: Centre, log: Log
-) -> None:
-    rules = centre.rules[0]
-    time = device.power_at
+    """What was awaited for this moment: see `_next_power`."""
     if device.tier == BRICK:
-        _replace(i, device, kind, place, number, centre, log, time)
+        _replace(i, device, kind, rules, count, time)
         return
     _settle(device, kind, time)
     if device.plugged:
         device.plugged = 0
-        device.plug_day = _plug_day(i, rules, kind, device.plug_day + 1)
+        device.plug_day = _plug_day(device, kind, rules, device.plug_day + 1)
     elif kind.source == RECHARGEABLE and time >= device.plug_day + kind.plug_at:
         device.plugged = 1
     elif time >= device.back_at:
@@ -257,22 +194,16 @@ def _power_event(
         device.charge = kind.capacity
         device.back_at = np.inf
         device.cells += 1
-        log.traffic[_window_of(time, rules.window), rows.CELL_REPLACEMENTS] += 1
+        count.cell_replacements += 1
     else:
         device.charge = kind.low if device.tier == FULL and kind.simple else 0.0
-    _after_use(i, device, kind, place, number, centre, log, time)
-    if device.download != rows.IDLE and _powerless(device, kind):
-        device.download = rows.CUT
-        _end_download(i, device, kind, place, number, centre, log, time)
+    _adapt(i, device, kind, rules, time)
 
 
 @njit(cache=True)
-def _replace(
-    i: int, device: Record, kind: Record, place: Record, number: int, centre: Centre, log: Log, time: float
-) -> None:
+def _replace(i: int, device: Record, kind: Record, rules: Record, count: Record, time: float) -> None:
     """A new device in place of a brick: full, with the newest version that is released to all."""
-    rules = centre.rules[0]
-    log.traffic[_window_of(time, rules.window), rows.BRICK_REPLACEMENTS] += 1
+    count.brick_replacements += 1
     if kind.source != MAINS:
         device.replaced += kind.capacity - device.charge
         device.charge = kind.capacity
@@ -280,95 +211,29 @@ def _replace(
     device.plugged = 0
     device.back_at = np.inf
     if kind.source == RECHARGEABLE:
-        device.plug_day = _plug_day(i, rules, kind, math.ceil(time - kind.plug_at))
+        device.plug_day = _plug_day(device, kind, rules, math.ceil(time - kind.plug_at))
     device.valid = 1
     device.other = -1
     device.target = -1
     device.ready = 0
-    _change(device, kind, place, number, centre, log, time, rules.general, FULL)
+    device.version = rules.general
+    device.tier = FULL
     device.power_at = _next_power(device, kind)
-    attempt = device.attempts
-    device.attempts = attempt + 1
-    _schedule(device, kind, time, stream(rules.luck, i, attempt))
-
-
-# --- what a device tells ---
-
-
-@njit(cache=True)
-def _sum_up_to(learned: Floats, version: int, part: int, time: float, window: float) -> float:
-    """Days times accuracy of a version in a slice from the start to `time`."""
-    row = _window_of(time, window)
-    before = learned[version, part, row]
-    return before + (learned[version, part, row + 1] - before) * (time / window - row)
-
-
-@njit(cache=True)
-def _tell(device: Record, kind: Record, place: Record, centre: Centre, time: float) -> None:
-    """Bring what the next report covers up to `time`: only while a model runs."""
-    rules = centre.rules[0]
-    if rules.reports and (device.tier == FULL or device.tier == SIMPLE):
-        days = time - device.told_from
-        accuracy = _sum_up_to(centre.learned, device.version, place.slice, time, rules.window)
-        accuracy -= _sum_up_to(centre.learned, device.version, place.slice, device.told_from, rules.window)
-        device.told_sum += accuracy - days * (kind.full_loss if device.tier == FULL else kind.simple_loss)
-        device.told_days += days
-    device.told_from = time
-
-
-@njit(cache=True)
-def _send(
-    i: int,
-    device: Record,
-    kind: Record,
-    place: Record,
-    number: int,
-    centre: Centre,
-    log: Log,
-    time: float,
-    size: float,
-) -> None:
-    """Bytes to the centre, and the radio's energy for them."""
-    log.traffic[_window_of(time, centre.rules[0].window), rows.BYTES_UP] += np.int64(size)
-    device.radio += _take(device, kind, time, size * kind.radio)
-    _after_use(i, device, kind, place, number, centre, log, time)
-
-
-@njit(cache=True)
-def _report(
-    i: int, device: Record, kind: Record, place: Record, number: int, centre: Centre, log: Log, time: float
-) -> None:
-    rules = centre.rules[0]
-    if kind.source != MAINS:
-        _settle(device, kind, time)
-        if device.charge < rules.report_charge * kind.capacity:
-            return
-    _tell(device, kind, place, centre, time)
-    if device.told_days <= 0.0:
-        return
-    row = _window_of(time, rules.window)
-    told = log.told[row, number, device.version]
-    told[0] += 1
-    told[1] += np.int64(device.told_sum / device.told_days * rows.UNIT)
-    told[2] += np.int64(device.told_days * rows.DAY_UNIT)
-    log.traffic[row, rows.REPORTS] += 1
-    device.told_sum = 0.0
-    device.told_days = 0.0
-    device.last_report = time
-    device.report += _take(device, kind, time, rules.report_energy)
-    _send(i, device, kind, place, number, centre, log, time, rules.report_size)
+    number = device.attempts
+    device.attempts = number + 1
+    _schedule(device, kind, time, stream(rules.luck, i, number))
 
 
 # --- updates ---
 
 
 @njit(cache=True)
-def _wanted(i: int, releases: NDArray[np.void], candidates: Integers, number: int) -> int:
-    """The newest version that is open to device i, -1 for none."""
-    for c in range(number):
-        release = releases[candidates[c]]
+def _wanted(i: int, releases: Rows, candidates: Integers) -> int:
+    """The newest version that is open to device i."""
+    for version in candidates:
+        release = releases[version]
         if release.share >= 1.0 or _uniform(stream(release.key, i, 0), 0) < release.share:
-            return candidates[c]
+            return int(version)
     return -1
 
 
@@ -386,7 +251,7 @@ def _permitted(device: Record, kind: Record, rules: Record, time: float, state: 
     if kind.source == MAINS or device.plugged:
         return True
     _settle(device, kind, time)
-    return device.charge >= rules.charge * kind.capacity
+    return bool(device.charge >= rules.charge * kind.capacity)
 
 
 @njit(cache=True)
@@ -394,20 +259,16 @@ def _update(
     i: int,
     device: Record,
     kind: Record,
-    place: Record,
-    number: int,
-    centre: Centre,
-    log: Log,
+    rules: Record,
+    count: Record,
+    releases: Rows,
+    wanted: int,
     time: float,
     state: np.uint64,
 ) -> None:
-    """Begin or continue the update that the device should take now, if any."""
-    rules = centre.rules[0]
-    wanted = _wanted(i, centre.releases, centre.candidates, rules.candidates)
-    if wanted < 0:
-        return
+    """Begin or continue the update to what the device should run now."""
     if device.valid:
-        recalled = centre.releases[device.version].recalled
+        recalled = releases[device.version].recalled
         if wanted == device.version or (wanted < device.version and not recalled):
             return
     if wanted != device.target:
@@ -419,7 +280,7 @@ def _update(
         return
     if device.ready:
         if _permitted(device, kind, rules, time, state):
-            _install(i, device, kind, place, number, centre, log, time, state)
+            _install(i, device, kind, rules, count, releases[device.target], time, state)
         return
     if device.progress == 0.0:
         behind = wanted - device.version
@@ -433,12 +294,11 @@ def _update(
 
 @njit(cache=True)
 def _end_download(
-    i: int, device: Record, kind: Record, place: Record, number: int, centre: Centre, log: Log, time: float
+    i: int, device: Record, kind: Record, rules: Record, count: Record, releases: Rows, time: float
 ) -> None:
     """The end of a contact with a download: it is there, or the network or the power went."""
-    rules = centre.rules[0]
-    row = _window_of(time, rules.window)
     state = stream(rules.luck, i, device.attempts - 1)
+    _schedule(device, kind, time, state)
     whole = device.download == rows.WHOLE
     device.download = rows.IDLE
     size = device.payload - device.progress
@@ -446,22 +306,22 @@ def _end_download(
         size = min(size, math.floor((time - device.began) * kind.bytes_per_day))
     device.progress = device.progress + size if whole or rules.resume else 0.0
     device.bytes_sent += size
-    log.traffic[row, rows.BYTES_SENT] += np.int64(size)
+    count.bytes_sent += np.int64(size)
     device.radio += _take(device, kind, time, size * kind.radio)
-    _after_use(i, device, kind, place, number, centre, log, time)
-    if whole:
-        log.traffic[row, rows.DOWNLOADS] += 1
-        if centre.releases[device.target].withdrawn:
-            device.target = -1
-        elif _uniform(state, rows.CORRUPT) < rules.corrupt:
-            log.traffic[row, rows.CORRUPTED] += 1
-            device.progress = 0.0
-        else:
-            device.ready = 1
-            if not _powerless(device, kind) and _permitted(device, kind, rules, time, state):
-                _install(i, device, kind, place, number, centre, log, time, state)
-    if device.tier != BRICK:
-        _schedule(device, kind, time, state)
+    _adapt(i, device, kind, rules, time)
+    if not whole:
+        return
+    count.downloads += 1
+    release = releases[device.target]
+    if release.withdrawn:
+        device.target = -1
+    elif _uniform(state, rows.CORRUPT) < rules.corrupt:
+        count.corrupt += 1
+        device.progress = 0.0
+    else:
+        device.ready = 1
+        if not _powerless(device, kind) and _permitted(device, kind, rules, time, state):
+            _install(i, device, kind, rules, count, release, time, state)
 
 
 @njit(cache=True)
@@ -469,79 +329,82 @@ def _install(
     i: int,
     device: Record,
     kind: Record,
-    place: Record,
-    number: int,
-    centre: Centre,
-    log: Log,
+    rules: Record,
+    count: Record,
+    release: Record,
     time: float,
     state: np.uint64,
 ) -> None:
     """Start the new version: it runs, or the device goes back to the old one, or nothing runs any more."""
-    rules = centre.rules[0]
-    row = _window_of(time, rules.window)
-    brick, failure = rules.brick, rules.failure
-    if centre.releases[device.target].defective:
-        brick += rules.defect_brick
-        failure += rules.defect_failure
     device.ready = 0
     device.progress = 0.0
     device.tries += 1
-    log.traffic[row, rows.INSTALLS] += 1
+    device.boot_version = device.target
+    count.installs += 1
     device.install += _take(device, kind, time, kind.install)
     _settle(device, kind, time)
     luck = _uniform(state, rows.INSTALL)
-    version = device.version
-    device.boot_version = device.target
+    brick = rules.brick + (rules.defect_brick if release.defective else 0.0)
+    failure = rules.failure + (rules.defect_failure if release.defective else 0.0)
     if luck < brick:
-        log.traffic[row, rows.BRICKS] += 1
+        count.bricks += 1
         device.boot = rows.SILENT
+        device.tier = BRICK
         device.contact_at = np.inf
         device.power_at = time + rules.replacement
-        _change(device, kind, place, number, centre, log, time, version, BRICK)
         return
     if luck < brick + failure:
-        log.traffic[row, rows.FAILURES] += 1
+        count.failures += 1
         device.boot = rows.FAILED
         if rules.slots == 2:
-            log.traffic[row, rows.ROLLBACKS] += 1
+            count.rollbacks += 1
         else:
             device.valid = 0
     else:
         device.boot = rows.STARTED
-        device.other = version if rules.slots == 2 else -1
+        device.other = device.version if rules.slots == 2 else -1
         device.valid = 1
-        version = device.target
-    tier = _tier(device, kind)
-    if version != device.version or tier != device.tier:
-        _change(device, kind, place, number, centre, log, time, version, tier)
-    _after_use(i, device, kind, place, number, centre, log, time)
+        device.version = device.target
+    _adapt(i, device, kind, rules, time)
 
 
 # --- contacts ---
 
 
 @njit(cache=True)
+def _send(
+    i: int, device: Record, kind: Record, rules: Record, count: Record, time: float, size: float
+) -> None:
+    """Bytes to the centre, and the radio's energy for them."""
+    count.bytes_up += np.int64(size)
+    device.radio += _take(device, kind, time, size * kind.radio)
+    _adapt(i, device, kind, rules, time)
+
+
+@njit(cache=True)
 def _contribute(
-    i: int,
-    device: Record,
-    kind: Record,
-    place: Record,
-    number: int,
-    centre: Centre,
-    log: Log,
-    time: float,
-    state: np.uint64,
+    i: int, device: Record, kind: Record, rules: Record, count: Record, time: float, state: np.uint64
 ) -> None:
     """Learn for a federated round that is open, if the device is asked and may."""
-    rules = centre.rules[0]
     if _uniform(stream(rules.round_key, i, 0), 0) >= rules.round_share:
         return
     if not _permitted(device, kind, rules, time, state):
         return
     device.round = rules.round
-    log.traffic[_window_of(time, rules.window), rows.CONTRIBUTIONS] += 1
+    count.contributions += 1
     device.contribution += _take(device, kind, time, rules.round_energy)
-    _send(i, device, kind, place, number, centre, log, time, rules.round_size)
+    _send(i, device, kind, rules, count, time, rules.round_size)
+
+
+@njit(cache=True)
+def _go_back(device: Record, kind: Record, count: Record, releases: Rows, time: float) -> None:
+    """Heed a recall: run what the other slot holds, unless that is recalled as well."""
+    if releases[device.other].recalled:
+        return
+    count.recalls += 1
+    _settle(device, kind, time)
+    device.version = device.other
+    device.other = -1
 
 
 @njit(cache=True)
@@ -549,115 +412,191 @@ def _contact(
     i: int,
     device: Record,
     kind: Record,
-    place: Record,
-    number: int,
-    centre: Centre,
-    log: Log,
+    rules: Record,
+    count: Record,
+    releases: Rows,
+    candidates: Integers,
     time: float,
     state: np.uint64,
 ) -> None:
-    """All that may happen at a contact, in this order, while the power lasts."""
-    rules = centre.rules[0]
-    if device.boot != rows.SILENT:
-        log.boots[device.boot_version, device.boot - 1] += 1
-        device.boot = rows.SILENT
-    if rules.reports and device.opted and time - device.last_report >= rules.every - _SLACK:
-        _report(i, device, kind, place, number, centre, log, time)
+    """All that may happen at a contact after the report, in this order, while the power lasts."""
+    if device.boot == rows.STARTED:
+        releases[device.boot_version].started += 1
+    elif device.boot == rows.FAILED:
+        releases[device.boot_version].failed += 1
+    device.boot = rows.SILENT
     if _powerless(device, kind):
         return
-    if device.valid and device.other >= 0 and centre.releases[device.version].recalled:
-        _go_back(i, device, kind, place, number, centre, log, time)
+    if device.valid and device.other >= 0 and releases[device.version].recalled:
+        _go_back(device, kind, count, releases, time)
     if 0 < rules.round != device.round:
-        _contribute(i, device, kind, place, number, centre, log, time, state)
+        _contribute(i, device, kind, rules, count, time, state)
     if not _powerless(device, kind):
-        _update(i, device, kind, place, number, centre, log, time, state)
+        wanted = _wanted(i, releases, candidates)
+        _update(i, device, kind, rules, count, releases, wanted, time, state)
 
 
 @njit(cache=True)
-def _go_back(
-    i: int, device: Record, kind: Record, place: Record, number: int, centre: Centre, log: Log, time: float
-) -> None:
-    """Heed a recall: run what the other slot holds, unless that is recalled as well."""
-    other = device.other
-    if centre.releases[other].recalled:
-        return
-    log.traffic[_window_of(time, centre.rules[0].window), rows.RECALLS] += 1
-    device.other = -1
-    _settle(device, kind, time)
-    _change(device, kind, place, number, centre, log, time, other, device.tier)
-
-
-@njit(cache=True)
-def _reaches(
-    device: Record, kind: Record, hours: Floats, kind_number: int, time: float, state: np.uint64
-) -> bool:
+def _reaches(device: Record, kind: Record, time: float, state: np.uint64) -> bool:
     """Whether a try finds the network; its state is what the last try left, and memoryless since."""
-    found = True
-    if kind.churn > 0.0 and time >= device.off_at:
-        back = kind.availability * (1.0 - math.exp((device.off_at - time) * kind.churn))
-        found = _uniform(state, rows.PRESENT) < back
-        device.off_at = time
-        if found:
-            device.off_at += _exponential(kind.online, state, rows.STRETCH)
-    if found and kind.thinned:
+    if kind.churn == 0.0 or time < device.off_at:
+        return True
+    back = kind.availability * (1.0 - math.exp((device.off_at - time) * kind.churn))
+    device.off_at = time
+    if _uniform(state, rows.PRESENT) >= back:
+        return False
+    device.off_at = time + _exponential(kind.online, state, rows.STRETCH)
+    return True
+
+
+@njit(cache=True)
+def _gets_through(
+    i: int, device: Record, kind: Record, rules: Record, count: Record, time: float, state: np.uint64
+) -> bool:
+    """Try to check in; returns whether it is a contact."""
+    if _powerless(device, kind):
+        return False
+    count.check_ins += 1
+    if kind.check_in > 0.0:
+        device.check_in += _take(device, kind, time, kind.check_in)
+        if kind.source != MAINS:
+            _adapt(i, device, kind, rules, time)
+    if not _reaches(device, kind, time, state) or _powerless(device, kind):
+        return False
+    if kind.thinned:
         hour = int((time - math.floor(time)) * 24.0)
-        return _uniform(state, rows.HOUR) < hours[kind_number, hour]
-    return found
+        if _uniform(state, rows.HOUR) >= kind.hours[hour]:
+            return False
+    count.contacts += 1
+    return True
+
+
+# --- what is told and counted ---
+
+
+@njit(cache=True)
+def _sum_up_to(learned: Floats, version: int, part: int, time: float, rules: Record) -> float:
+    """Days times accuracy of a version in a slice from the start to `time`."""
+    row = _window_of(time, rules.window, rules.per_day)
+    before = learned[version, part, row]
+    return float(before + (learned[version, part, row + 1] - before) * (time * rules.per_day - row))
+
+
+@njit(cache=True)
+def _observe(
+    device: Record,
+    kind: Record,
+    learned: Floats,
+    version: int,
+    tier: int,
+    part: int,
+    time: float,
+    rules: Record,
+) -> None:
+    """Bring what the next report covers up to `time`; version and tier are what ran until then."""
+    if tier in (FULL, SIMPLE):
+        days = time - device.told_from
+        accuracy = _sum_up_to(learned, version, part, time, rules)
+        accuracy -= _sum_up_to(learned, version, part, device.told_from, rules)
+        device.told_sum += accuracy - days * (kind.full_loss if tier == FULL else kind.simple_loss)
+        device.told_days += days
+    device.told_from = time
+
+
+@njit(cache=True)
+def _may_report(device: Record, kind: Record, rules: Record, time: float) -> bool:
+    if time - device.last_report < rules.every - _SLACK:
+        return False
+    if kind.source == MAINS:
+        return True
+    _settle(device, kind, time)
+    return bool(device.charge >= rules.report_charge * kind.capacity)
+
+
+@njit(cache=True)
+def _report(
+    i: int, device: Record, kind: Record, rules: Record, count: Record, told: Record, time: float
+) -> None:
+    """Tell of the time since the last report or installation, where a model ran."""
+    if device.told_days <= 0.0:
+        return
+    told.reports += 1
+    told.accuracy += np.int64(device.told_sum / device.told_days * rows.UNIT)
+    told.days += np.int64(device.told_days * rows.DAY_UNIT)
+    count.reports += 1
+    device.told_sum = 0.0
+    device.told_days = 0.0
+    device.last_report = time
+    device.report += _take(device, kind, time, rules.report_energy)
+    _send(i, device, kind, rules, count, time, rules.report_size)
 
 
 @njit(cache=True)
 def _live(
-    i: int, device: Record, kind: Record, place: Record, number: int, centre: Centre, log: Log, until: float
+    i: int,
+    device: Record,
+    kind: Record,
+    rules: Record,
+    number: int,
+    part: int,
+    releases: Rows,
+    candidates: Integers,
+    learned: Floats,
+    traffic: Rows,
+    told: Rows,
+    parts: Integers,
+    ends: Integers,
+    until: float,
 ) -> None:
     """One device up to `until`, included. Events of one moment: power first."""
-    rules = centre.rules[0]
-    newest, busy = centre.candidates[0], rules.reports != 0 or rules.round > 0
+    newest, window, per_day = candidates[0], rules.window, rules.per_day
+    reports, asked = rules.reports and device.opted, rules.round > 0
     while True:
-        time = device.contact_at
-        if device.power_at <= time:
-            if device.power_at > until:
-                return
-            _power_event(i, device, kind, place, number, centre, log)
-            continue
+        time = min(device.power_at, device.contact_at)
         if time > until:
             return
-        if device.download != rows.IDLE:
-            _end_download(i, device, kind, place, number, centre, log, time)
-            continue
-        attempt = device.attempts
-        device.attempts = attempt + 1
-        state = stream(rules.luck, i, attempt)
-        _schedule(device, kind, time, state)
-        if _powerless(device, kind):
-            continue
-        row = _window_of(time, rules.window)
-        log.traffic[row, rows.CHECK_INS] += 1
-        if kind.check_in > 0.0:
-            device.check_in += _take(device, kind, time, kind.check_in)
-            if kind.source != MAINS:
-                _after_use(i, device, kind, place, number, centre, log, time)
-                if _powerless(device, kind):
-                    continue
-        if not _reaches(device, kind, centre.hours, place.kind, time, state):
-            continue
-        log.traffic[row, rows.CONTACTS] += 1
-        if busy or device.version != newest or device.boot != rows.SILENT or not device.valid:
-            _contact(i, device, kind, place, number, centre, log, time, state)
+        row = _window_of(time, window, per_day)
+        count = traffic[row]
+        version, tier = device.version, device.tier
+        if device.power_at <= device.contact_at:
+            _change_power(i, device, kind, rules, count, time)
+            if device.download != rows.IDLE and _powerless(device, kind):
+                device.download = rows.CUT
+                _end_download(i, device, kind, rules, count, releases, time)
+        elif device.download != rows.IDLE:
+            _end_download(i, device, kind, rules, count, releases, time)
+        else:
+            state = stream(rules.luck, i, device.attempts)
+            device.attempts += 1
+            _schedule(device, kind, time, state)
+            if _gets_through(i, device, kind, rules, count, time, state):
+                if reports and _may_report(device, kind, rules, time):
+                    _observe(device, kind, learned, version, tier, part, time, rules)
+                    _report(i, device, kind, rules, count, told[row, number, version], time)
+                if asked or version != newest or device.boot != rows.SILENT or not device.valid:
+                    _contact(i, device, kind, rules, count, releases, candidates, time, state)
+        if device.version != version or device.tier != tier:
+            if rules.reports:
+                _observe(device, kind, learned, version, tier, part, time, rules)
+                if device.version != version:  # a report is about one version
+                    device.told_sum = 0.0
+                    device.told_days = 0.0
+            left = np.int64(((row + 1) * window - time) * per_day * rows.UNIT)
+            parts[row, number, version, tier] -= left
+            ends[row, number, version, tier] -= 1
+            parts[row, number, device.version, device.tier] += left
+            ends[row, number, device.version, device.tier] += 1
+            device.since = time
+            device.changes += 1
 
 
 # --- kernels ---
 
 
 @njit(cache=True)
-def begin(
-    devices: NDArray[np.void],
-    groups: NDArray[np.void],
-    kinds: NDArray[np.void],
-    centre: Centre,
-    level: Integers,
-) -> None:
-    """Set every row to a device at time 0 that runs version 0, and count it in `level` (groups, versions, 4)."""
-    rules = centre.rules[0]
+def begin(devices: Rows, groups: Rows, kinds: Rows, rule_row: Rows, level: Integers) -> None:
+    """Set every row to a device at time 0 that runs version 0, and count it in `level` (groups, 1, 4)."""
+    rules = rule_row[0]
     for number in range(groups.shape[0]):
         place = groups[number]
         kind = kinds[place.kind]
@@ -681,9 +620,10 @@ def begin(
                     device.charge = kind.low + (kind.capacity - kind.low) * _uniform(state, rows.CHARGE)
                 device.initial = device.charge
             if kind.source == RECHARGEABLE:
-                device.plug_day = _plug_day(i, rules, kind, -1)
+                device.plugs = stream(rules.plugs, i, 0)
+                device.plug_day = _plug_day(device, kind, rules, -1)
                 if device.plug_day == -1 and kind.plug_at + kind.plug_for <= 1.0:
-                    device.plug_day = _plug_day(i, rules, kind, 0)
+                    device.plug_day = _plug_day(device, kind, rules, 0)
                 device.plugged = 1 if device.plug_day == -1 else 0
             device.tier = _tier(device, kind)
             level[number, 0, device.tier] += 1
@@ -693,21 +633,47 @@ def begin(
 
 @njit(cache=True)
 def advance(
-    devices: NDArray[np.void],
-    groups: NDArray[np.void],
-    kinds: NDArray[np.void],
-    centre: Centre,
-    log: Log,
+    devices: Rows,
+    groups: Rows,
+    kinds: Rows,
+    rule_row: Rows,
+    releases: Rows,
+    candidates: Integers,
+    learned: Floats,
+    traffic: Rows,
+    told: Rows,
+    parts: Integers,
+    ends: Integers,
     until: float,
 ) -> None:
     """Advance every device through its events up to `until` (days), included.
 
-    devices (n,), groups, kinds: of the layouts of `device_rows`, devices of a group in a stretch of rows
+    Windows are (start, end]: what happens at an edge belongs to the one that ends.
+    devices (n,), groups, kinds, rule_row (1,), releases: of the layouts of `device_rows`; a group is a stretch of rows
+    candidates: versions that are open, newest first, down to the first that is open to all
+    learned: (versions, slices, windows + 1), sum of accuracy times days up to the beginning of each window
+    traffic: (windows,) of TRAFFIC; told: (windows, groups, versions) of TOLD
+    parts, ends: (windows, groups, versions, 4), changes of the number of devices in that state in each window, weighted
+        by the part of the window that is left (whole multiples of 1 / UNIT), and by 1
     """
     for number in range(groups.shape[0]):
         place = groups[number]
-        kind = kinds[place.kind]
         for i in range(place.first, place.stop):
             device = devices[i]
             if device.contact_at <= until or device.power_at <= until:
-                _live(i, device, kind, place, number, centre, log, until)
+                _live(
+                    i,
+                    device,
+                    kinds[place.kind],
+                    rule_row[0],
+                    number,
+                    place.slice,
+                    releases,
+                    candidates,
+                    learned,
+                    traffic,
+                    told,
+                    parts,
+                    ends,
+                    until,
+                )

@@ -53,8 +53,8 @@ def _fleet(scenario: Scenario) -> list[str]:
     if edge is None or edge.count <= SAMPLE:
         return []
     return [
-        f"scheduled:best, and whether the oracle's plan pays, are tried with {SAMPLE:,} of the {edge.count:,} devices at "
-        "prices in proportion; what is compared is played with all of them"
+        f"scheduled:best, and whether the oracle's plan pays, are tried with {SAMPLE:,} of the {edge.count:,} devices "
+        "at prices in proportion; what is compared is played with all of them"
     ]
 
 
@@ -197,8 +197,8 @@ def _missed_train(scenario: Scenario, policy: Policy, interval: float) -> list[s
     train, offset = scenario.edge.ota.train, scenario.edge.ota.offset
     if interval < 0.75 * train:
         return [
-            f"{policy.name}: trains leave every {format_duration(train)} only: of the candidates between two of them all "
-            "but the newest are trained for nothing"
+            f"{policy.name}: trains leave every {format_duration(train)} only: of the candidates between two of them "
+            "all but the newest are trained for nothing"
         ]
     duration, rest = expected_duration(scenario), interval % train
     if min(rest, train - rest) < 1e-6 and offset % train < duration:

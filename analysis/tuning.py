@@ -47,8 +47,8 @@ def best_interval(
 
     Tries the horizon, its half, its quarter and so on, until the price of the retrainings alone passes the best cost
     so far or a schedule is hopeless, then closes in on the best one to 4 % (whole periods for recorded quality, all of
-    them). Monitors are left out where nobody repairs what they find: there they change nothing about a schedule. A large
-    fleet of devices is tried in small (`sim.edge_samples`), with its trains, waves and check-ins as they are.
+    them). Monitors are left out where nobody repairs what they find: there they change nothing about a schedule. A
+    large fleet of devices is tried in small (`sim.edge_samples`), with its trains, waves and check-ins as they are.
     workers: processes, as in `compare`; the result is the same.
     """
     repaired = bool(scenario.failures) and scenario.response is not None

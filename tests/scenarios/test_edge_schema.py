@@ -1,4 +1,4 @@
-"""Fleets of devices in scenario files: what is refused, each with one clear message, and what follows from the files."""
+"""Fleets of devices in scenario files: what is refused, each with one clear message, and what the files say."""
 
 from __future__ import annotations
 

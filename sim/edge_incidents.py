@@ -37,7 +37,7 @@ class FleetIncidents(Incidents):
 
     def drop_on(self, release: int) -> Array | None:
         """Accuracy that a device on a release lacks in every window, (slices, windows); None where nothing is taken."""
-        edges = np.arange(self.scenario.windows + 1) * self.scenario.window
+        edges = np.asarray(np.arange(self.scenario.windows + 1) * self.scenario.window, dtype=np.float64)
         taken = super().drop(0, self.scenario.windows) if self._modes else None
         for owner, incident in self.brought:
             if owner != release or incident.failure.drop_in_service == 0.0:

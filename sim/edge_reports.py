@@ -8,7 +8,6 @@ incidents do to a signal are those of the day of arrival.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from sim.devices import Told as ToldInWindows
 from sim.edge_answers import Answers
 from sim.kernels import sampling
 from sim.monitoring import SignalWatch, Watch
-from sim.signal_readings import MeanReading, ProportionReading, normal_tails, running_sum
+from sim.signal_readings import MeanReading, ProportionReading, RequestReading, normal_tails, running_sum
 from sim.world import World
 
 Array = NDArray[np.float64]
@@ -75,17 +74,11 @@ def read_what_devices_tell(watches: list[Watch], told: Told) -> None:
             watch.reading = ReportedMean(watch, signal, told)
 
 
-class _Reported:
+class _Reported(RequestReading):
     """What both kinds of reported signals have in common; goes before their reading of servers."""
 
-    watch: SignalWatch
-    world: World
-    counted: bool
-    thinning_key: np.uint64
-    signal: Proportion | Mean
-
-    def __init__(self, watch: SignalWatch, signal: Any, told: Told) -> None:
-        super().__init__(watch, signal)  # type: ignore[call-arg]
+    def __init__(self, watch: SignalWatch, signal: Proportion | Mean, told: Told) -> None:
+        super().__init__(watch, signal)
         self.told = told
         reports = watch.world.scenario.edge.reports  # type: ignore[union-attr]
         self.privacy = 0.0 if reports is None else reports.noise
@@ -116,14 +109,14 @@ class _Reported:
 
     def begin(self, window: int) -> None:
         """Start to add up at a window."""
-        super().begin(window)  # type: ignore[misc]
+        super().begin(window)
         if window < len(self.variance):
             self.variance[window] = 0.0
 
     def observe(self, first: int, stop: int, lost: Array) -> None:
         """Measure windows first..stop-1 by the reports that arrived in them."""
         told = self.watch.usual_accuracy - self.told.accuracy(first, stop)
-        super().observe(first, stop, told)  # type: ignore[misc]
+        super().observe(first, stop, told)
 
     def keep(self, first: int, stop: int, number: Array, total: Array) -> None:
         """Add windows to the running sums, with what each device adds for privacy."""
@@ -135,21 +128,21 @@ class _Reported:
             sampling.normal_at(self.privacy_key, np.arange(first, stop), luck)
             total = total + sd * luck
         running_sum(self.variance, first, stop, sd * sd)
-        super().keep(first, stop, number, total)  # type: ignore[misc]
+        super().keep(first, stop, number, total)
 
     def spread(self, begin: Looks, end: Looks) -> Array:
         """Standard deviation of the value by chance and by privacy while it is as usual."""
-        alone = super().spread(begin, end)  # type: ignore[misc]
-        number = np.maximum(super().number(begin, end), 1.0)  # type: ignore[misc]
+        alone = super().spread(begin, end)
+        number = np.maximum(super().number(begin, end), 1.0)
         added = np.maximum(self.variance[end] - self.variance[begin], 0.0) / number**2
         return np.asarray(np.sqrt(alone**2 + added))
 
     def tails(self, begin: Looks, end: Looks, ties: float) -> tuple[Array, Array]:
         """Chance of a value as low, and as high; normal where privacy adds to it."""
         if self.privacy == 0.0:
-            found: tuple[Array, Array] = super().tails(begin, end, ties)  # type: ignore[misc]
+            found: tuple[Array, Array] = super().tails(begin, end, ties)
             return found
-        value = super().value(begin, end)  # type: ignore[misc]
+        value = super().value(begin, end)
         spread = np.where(self.spread(begin, end) > 0.0, self.spread(begin, end), math.inf)
         return normal_tails((value - self.signal.base) / spread)
 
@@ -157,6 +150,10 @@ class _Reported:
 class ReportedProportion(_Reported, ProportionReading):
     """Hits among the requests that reports cover."""
 
+    signal: Proportion
+
 
 class ReportedMean(_Reported, MeanReading):
     """Mean over the requests that reports cover."""
+
+    signal: Mean

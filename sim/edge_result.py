@@ -60,7 +60,7 @@ class EdgeResult:
     latency: Array = field(repr=False)
     """(windows,) mean time of the requests that were answered, days."""
     requests: Array = field(repr=False)
-    traffic: Mapping[str, Array] = field(repr=False)
+    traffic: Mapping[str, NDArray[np.int64]] = field(repr=False)
     """What devices did in each window."""
     installed: Sequence[tuple[int, ...]] = field(repr=False)
     """By release: installations that succeeded, failed, and left a brick."""
@@ -193,7 +193,7 @@ class EdgeResult:
         table["latency_ms"] = MS_PER_DAY * self.latency
         for name in sorted(self.traffic):
             values = self.traffic[name]
-            table[name] = values if values.ndim == 1 else values.sum(axis=1)
+            table[name] = values.astype(np.float64)
         return pd.DataFrame(table)
 
     def version_mix(self) -> pd.DataFrame:

@@ -88,6 +88,18 @@ class RequestReading:
             return whole(self.world.requests * monitor.sampling_rate)
         return np.asarray(np.minimum(requests, monitor.rows or 1000))
 
+    def observe(self, first: int, stop: int, lost: Array) -> None:
+        """Measure windows first..stop-1."""
+        raise NotImplementedError
+
+    def spread(self, begin: Looks, end: Looks) -> Array:
+        """Its standard deviation by chance."""
+        raise NotImplementedError
+
+    def tails(self, begin: Looks, end: Looks, ties: float) -> tuple[Array, Array]:
+        """Chance of a value as low, and as high."""
+        raise NotImplementedError
+
     def looked_at(self, first: int, stop: int) -> Array:
         """Requests looked at in each window: those that are served."""
         return thinned(self.watch, self.thinning_key, self.demand, first, stop)

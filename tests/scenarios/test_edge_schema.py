@@ -14,6 +14,9 @@ from scenarios.loader import validate_mapping
 from scenarios.ota import Ota
 from scenarios.problems import ScenarioError
 from scenarios.schema import Scenario
+from sim.engine import Run
+from sim.policies import Scheduled
+from sim.world import World
 
 DEVICE: dict[str, Any] = {"name": "box", "kind": "gateway", "count": 10, "full": {"size": "1 MB"}}
 SIGNAL: dict[str, Any] = {"name": "wakes", "kind": "proportion", "base": 0.02}
@@ -166,3 +169,20 @@ def _class(name: str) -> DeviceClass:
 
 def _ota(name: str) -> Ota:
     return _edge(name).ota
+
+
+def test_the_ring_goes_from_62_to_79_percent() -> None:
+    scenario = scenarios.load("oura_ring")
+    ramp = scenario.drift[0].model_dump(mode="json")
+    alone = scenarios.load(
+        "oura_ring", **{"drift": [ramp], "pipeline.training_noise": 0.0, "edge.devices[0].count": 50}
+    )
+    run = Run(World(alone), Scheduled(91.0))
+    result = run.play()
+    assert run.edge is not None
+    tables = run.edge.plane.tables  # of a device that runs the full model
+    assert tables[0][0, 0] == pytest.approx(0.79)
+    assert tables[0][0, 5:] == pytest.approx(0.62, abs=1e-4)
+    assert tables[1][0, 120:] == pytest.approx(0.79)
+    assert result.edge is not None
+    assert result.edge.releases()["left_days"].tolist()[0] == 105.0

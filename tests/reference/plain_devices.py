@@ -325,6 +325,7 @@ class PlainDevice:
     def low(self) -> None:
         self.charge = self.power.low * self.capacity
         self.plan_power()
+        self.look_for_power()
 
     def empty(self) -> None:
         self.charge = 0.0

@@ -207,6 +207,16 @@ class Devices:
         release = self._release(version)
         return int(release["started"]), int(release["failed"])
 
+    def installed(self, version: int) -> tuple[int, int, int]:
+        """Installations of a version that worked, failed, and left a brick, whatever the centre has been told."""
+        release = self._release(version)
+        return int(release["installed"]), int(release["refused"]), int(release["bricked"])
+
+    def cell_replacements(self) -> Counts:
+        """Cells replaced up to now in the devices of each class, (classes,)."""
+        cells = np.bincount(self._kind_of, self.rows["cells"], minlength=len(self._kinds))
+        return np.asarray(np.rint(cells), dtype=np.int64)
+
     def ages(self, released: ArrayLike) -> Array:
         """Age of the model of each device now, days, (devices,).
 

@@ -76,8 +76,11 @@ RULES = _layout(
 """What holds for the whole fleet (one row). luck, plugs, cells: keys of random streams; round: number of the federated
 round that is open, 0 for none; general: newest version released to all."""
 
-RELEASE = _layout(f8="share", u8="key", i8="started failed", i1="defective withdrawn recalled")
-"""One version. share: of the devices that may take it; started, failed: boot reports that the centre has received."""
+RELEASE = _layout(
+    f8="share", u8="key", i8="started failed installed refused bricked", i1="defective withdrawn recalled"
+)
+"""One version. share: of the devices that may take it; started, failed: boot reports that the centre has received;
+installed, refused, bricked: what really became of its installations."""
 
 TRAFFIC = _layout(
     i8="bytes_sent bytes_up check_ins contacts downloads installs failures rollbacks recalls bricks cell_replacements "

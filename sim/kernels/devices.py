@@ -346,6 +346,7 @@ def _install(
     failure = rules.failure + (rules.defect_failure if release.defective else 0.0)
     if luck < brick:
         count.bricks += 1
+        release.bricked += 1
         device.boot = rows.SILENT
         device.tier = BRICK
         device.contact_at = np.inf
@@ -353,12 +354,14 @@ def _install(
         return
     if luck < brick + failure:
         count.failures += 1
+        release.refused += 1
         device.boot = rows.FAILED
         if rules.slots == 2:
             count.rollbacks += 1
         else:
             device.valid = 0
     else:
+        release.installed += 1
         device.boot = rows.STARTED
         device.other = device.version if rules.slots == 2 else -1
         device.valid = 1

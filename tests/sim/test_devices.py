@@ -197,7 +197,11 @@ def test_bricks_are_binomial_and_never_report():
     after = {name: int(counts[20:].sum()) for name, counts in devices.traffic(0, 40).items()}
     check_share(after["bricks"] / after["installs"], 0.03, count=after["installs"])
     check_share(after["failures"] / after["installs"], 0.2, count=after["installs"])
-    assert sum(devices.boot_reports(good)) <= before
+    assert sum(devices.boot_reports(good)) <= sum(devices.installed(good)[:2])
+    succeeded, failed, bricked = devices.installed(bad)
+    assert bricked == after["bricks"]
+    assert failed == after["failures"]
+    assert succeeded + failed + bricked == after["installs"]
     assert sum(devices.boot_reports(bad)) <= after["installs"] - after["bricks"]
 
 

@@ -154,6 +154,8 @@ class Devices:
         edge = round(until / self._window)
         if abs(until - edge * self._window) <= _SLACK * self._window:
             until = edge * self._window
+        if until == self.now > 0.0:
+            return
         if not self.now <= until <= self._windows * self._window:
             raise ValueError(
                 f"got {until:g} days, expected from {self.now:g} to {self._windows * self._window:g}"
@@ -234,10 +236,10 @@ class Devices:
         found = {name: self.rows[name].copy() for name in ("initial", "charged", "replaced")}
         days, charge, found["charged"] = self._settled()
         for name in ("idle", "inference", "radio"):
-            per_day = np.array(
-                [[getattr(drain, name) for drain in drains(kind, self._edge)] for kind in self._edge.devices]
-            )
-            found[name] = np.einsum("dt,dt->d", days, per_day[self._kind_of])
+            per_day = [
+                [getattr(drain, name) for drain in drains(kind, self._edge)] for kind in self._edge.devices
+            ]
+            found[name] = (days * np.array(per_day)[self._kind_of]).sum(axis=1)
         found["radio"] += self.rows["radio"]
         for name in ("check_in", "install", "report", "contribution"):
             found[name] = self.rows[name].copy()
@@ -250,22 +252,23 @@ class Devices:
 
     def _settled(self) -> tuple[Array, Array, Array]:
         """Days by tier, charge and energy charged of each device now; the rows stay as they are."""
-        device = self.rows
-        kind = self._kinds[self._kind_of]
+        device, number = self.rows, self._kind_of
+        kind = {name: self._kinds[name][number] for name in ("source", "capacity", "charging")}
         since = self.now - device["settled"]
         mains, plugged, tier = kind["source"] == rows.MAINS, device["plugged"] != 0, device["tier"]
         powered = mains | plugged | (device["charge"] > 0.0)
-        ahead = np.stack((tier == FULL, tier == SIMPLE, (tier == OFF) & powered), axis=1)
-        draws = np.stack((kind["full_draw"], kind["simple_draw"], kind["bare_draw"]), axis=1)
-        used = np.where(mains, 0.0, (ahead * draws).sum(axis=1) * since)
-        alive = plugged & (tier != BRICK)
-        gain = np.where(
-            alive, np.minimum(kind["capacity"] - device["charge"], kind["charging"] * since - used), 0.0
-        )
         days = np.stack((device["full_days"], device["simple_days"], device["bare_days"]), axis=1)
-        days += ahead * since[:, None]
-        charge = np.where(alive, device["charge"] + gain, np.maximum(device["charge"] - used, 0.0))
-        return days, charge, device["charged"] + np.where(alive, gain + used, 0.0)
+        used = np.zeros(len(device))
+        states = (tier == FULL, tier == SIMPLE, (tier == OFF) & powered)
+        for place, (state, name) in enumerate(
+            zip(states, ("full_draw", "simple_draw", "bare_draw"), strict=True)
+        ):
+            days[:, place] += np.where(state, since, 0.0)
+            used += np.where(state & ~mains, since * self._kinds[name][number], 0.0)
+        charger = plugged & (tier != BRICK)
+        gain = np.minimum(kind["capacity"] - device["charge"], kind["charging"] * since - used)
+        charge = np.where(charger, device["charge"] + gain, np.maximum(device["charge"] - used, 0.0))
+        return days, charge, device["charged"] + np.where(charger, gain + used, 0.0)
 
     @property
     def _kind_of(self) -> Counts:

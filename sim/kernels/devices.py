@@ -442,9 +442,13 @@ def _reaches(device: Record, kind: Record, time: float, state: np.uint64) -> boo
     """Whether a try finds the network; its state is what the last try left, and memoryless since."""
     if kind.churn == 0.0 or time < device.off_at:
         return True
-    back = kind.availability * (1.0 - math.exp((device.off_at - time) * kind.churn))
+    ago = (time - device.off_at) * kind.churn
+    luck = _uniform(state, rows.PRESENT) / kind.availability
     device.off_at = time
-    if _uniform(state, rows.PRESENT) >= back:
+    # Found with probability 1 - exp(-ago); exp(ago) > 1 + ago + ago**2 / 2 mostly tells without an exponential.
+    if luck >= 1.0:
+        return False
+    if (1.0 - luck) * (1.0 + ago * (1.0 + 0.5 * ago)) < 1.0 and 1.0 - luck <= math.exp(-ago):
         return False
     device.off_at = time + _exponential(kind.online, state, rows.STRETCH)
     return True

@@ -54,7 +54,7 @@ class Answers:
                 devices = counts[:, group, :, tier]
                 here = np.maximum(own[:, place] - self.loss[group, tier], 0.0)
                 sent = self.sent[group, tier]
-                answered = (1.0 - sent) * np.einsum("nv,vn->n", devices, here)
+                answered = (1.0 - sent) * _in_order(devices.T * here)
                 if sent > 0.0:
                     answered += sent * devices.sum(axis=1) * np.minimum(newest[place] + gain, 1.0)
                 found[place] += self.usage[group] * answered
@@ -65,18 +65,35 @@ class Answers:
 
     def offloaded(self, counts: Array) -> Array:
         """Share of all requests that somebody else answers, (n,)."""
-        by_tier = counts[:, :, :, :OFF].sum(axis=2)
-        return np.asarray(np.einsum("ngt,gt,g->n", by_tier, self.sent, self.usage) / self.total.sum())
+        return self._by_requests(counts, self.sent) / float(self.total.sum())
 
     def mean_latency(self, counts: Array) -> Array:
         """Mean time of the requests that are answered, days, (n,); NaN where none is."""
-        by_tier = counts[:, :, :, :OFF].sum(axis=2)
         each = (1.0 - self.sent) * self.latency + self.sent * self.away[:, None]
-        answered = np.einsum("ngt,g->n", by_tier, self.usage)
-        taken = np.einsum("ngt,gt,g->n", by_tier, each, self.usage)
+        answered = self._by_requests(counts, np.ones_like(each))
+        taken = self._by_requests(counts, each)
         return np.asarray(
             np.divide(taken, answered, out=np.full(len(answered), np.nan), where=answered > 0.0)
         )
+
+    def share_on(self, counts: Array, release: int) -> Array:
+        """Share of all requests that devices on a release are asked, those with power, (n,)."""
+        here = counts[:, :, release, :OFF].sum(axis=2)
+        return _in_order(here.T * self.usage[:, None]) / float(self.total.sum())
+
+    def _by_requests(self, counts: Array, each: Array) -> Array:
+        """Sum over the devices with power of `each` (groups, 2), by tier, times their requests, (n,)."""
+        by_tier = counts[:, :, :, :OFF].sum(axis=2)
+        parts = by_tier * (each * self.usage[:, None])
+        return _in_order(parts.reshape(len(parts), -1).T)
+
+
+def _in_order(rows: Array) -> Array:
+    """Sum over the rows, one after the other: the same for a window whatever windows are computed with it."""
+    total = np.zeros(rows.shape[1])
+    for row in rows:
+        total += row
+    return total
 
 
 def offloaded(edge: Edge, kind: DeviceClass) -> tuple[float, float]:

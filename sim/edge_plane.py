@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sim.dataplane import LONGEST_BLOCK, DataPlane
 from sim.devices import Devices
-from sim.edge_answers import BRICK, FULL, OFF, Answers
+from sim.edge_answers import BRICK, Answers
 from sim.edge_incidents import FleetIncidents
 from sim.edge_reports import Told, read_what_devices_tell
 from sim.incidents import Incident, Incidents, sees
@@ -126,8 +126,7 @@ class EdgePlane(DataPlane):
     # ------------------------------------------------------------ what changes the world
 
     def change_world(self, window: int) -> None:
-        """The world changed from `window` on, which has not ended: compute from there."""
-        self.settle(window * self.window)
+        """The world changed from `window` on, which has not begun: what versions are worth is other from there."""
         self.quality.world_changed(self.versions[0])  # any version may still be in the field
         for release, version in enumerate(self.versions):
             self._fill(release, version, window)
@@ -255,7 +254,7 @@ class EdgePlane(DataPlane):
 
     def _best_so_far(self, first: int, stop: int) -> None:
         """A loss is counted from the best that the fleet was since a release left, as it takes its time to spread."""
-        mean = self.weights @ self.unharmed[:, first:stop]
+        mean = (self.weights[:, None] * self.unharmed[:, first:stop]).sum(axis=0)
         best = int(np.argmax(mean))
         champion = self.champion
         if mean[best] > champion.fresh_accuracy:
@@ -271,9 +270,8 @@ class EdgePlane(DataPlane):
         np.add.at(self.tiers_of_classes, self.answers.kind, self.window * counts.sum(axis=(0, 2)))
         self.offloaded[first:stop] = self.answers.offloaded(counts)
         self.latency[first:stop] = self.answers.mean_latency(counts)
-        running = counts[:, :, :, FULL:OFF].sum(axis=3)
         for release, share in self.fleet_incidents.share.items():
-            share[first:stop] = running[:, :, release] @ self.answers.usage / self.answers.total.sum()
+            share[first:stop] = self.answers.share_on(counts, release)
             if release != self.release_of(self.champion.version) and by_release[-1, release] == 0.0:
                 ran = np.flatnonzero(by_release[:, release])
                 left = first + (int(ran[-1]) + 1 if len(ran) else 0)

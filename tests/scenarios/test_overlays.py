@@ -255,7 +255,7 @@ class TestOwnFields:
 def test_maturity_fits_every_scenario(name: str, level: str) -> None:
     before = scenarios.load(name)
     if before.edge is not None and level == "scalable":  # it deploys to servers
-        with pytest.raises(ScenarioError, match="on an edge fleet edge.ota.waves"):
+        with pytest.raises(ScenarioError, match=r"on an edge fleet edge\.ota\.waves"):
             scenarios.load(name, overlay=level)
         return
     after = scenarios.load(name, overlay=level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -81,13 +82,14 @@ def test_slices_are_the_regions_of_the_devices() -> None:
 
 
 class Watchful(Policy):
-    """Looks every other day whether devices are ahead of the clock."""
+    """Looks again and again whether devices are ahead of the clock."""
 
     def decide(self, view: View) -> Decision:
         plane: Any = view._run.plane
         assert plane.devices.now <= view.now + 1e-9
-        due = view.now == 6.0 and not view.retrainings
-        return Decision(due, wake=view.now + 2.0 if view.now < 50.0 else np.inf)
+        due = view.now > 5.9 and not view.retrainings
+        following = 0.6 * (math.floor(view.now / 0.6 + 1e-6) + 1)
+        return Decision(due, wake=following if view.now < 50.0 else np.inf)
 
 
 def watched(**given: Any) -> Any:
@@ -140,12 +142,13 @@ def test_what_came_with_a_release_is_over_when_no_device_runs_it() -> None:
 
 
 def test_attackers_answer_releases_and_devices_learn_of_it() -> None:
-    drift = [{"kind": "adversarial", "mean": 2.0, "delay": "3d", "features": "all"}]
+    drift = [{"kind": "adversarial", "mean": 2.0, "delay": "2.3d", "features": "all"}]
     given: dict[str, Any] = {
         "features": 2,
         "drift": drift,
         "quality": {"kind": "degradation", "initial_accuracy": 0.9, "feature_sensitivity": 0.05},
     }
+    sim.run(watched().with_(**given), Watchful())
     provoked = sim.run(watched().with_(**given), Dates(np.array([5.0])))
     quiet = sim.run(watched().with_(**given))
     assert provoked.events["kind"].eq("adversarial answer").sum() == 1

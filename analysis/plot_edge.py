@@ -13,6 +13,8 @@ from sim.edge_result import AGE_QUANTILES, EdgeResult
 if TYPE_CHECKING:
     from analysis.comparison import Comparison
 
+ADOPTED = 0.99
+"""Share of the devices after which a curve of adoption has nothing more to tell."""
 MOST_BANDS = 8
 """Releases with a shade of their own; older ones share one."""
 
@@ -37,7 +39,10 @@ def plot_fleet_adoption(result: EdgeResult, ax: Axes | None = None) -> Axes:
     ax.set(
         xlabel="time since the release left (days)", ylabel="devices on it or newer (%)", ylim=(0.0, 102.0)
     )
-    ax.set_title(f"{result.scenario.title}: adoption", fontsize=10.5, loc="left", parse_math=False)
+    spreading = table[(table["share"] < ADOPTED) & ~table["release"].isin(halted)]["days"]
+    if len(spreading) and spreading.max() > 0.0:
+        ax.set_xlim(0.0, 1.5 * float(spreading.max()))
+    _entitle(ax, "Adoption of releases", result.scenario.title)
     if 0 < len(names) <= 12:
         legend_below(ax, ax.get_legend_handles_labels()[0])
     return ax
@@ -69,7 +74,7 @@ def plot_version_mix(result: EdgeResult, ax: Axes | None = None) -> Axes:
         if release.halted is not None:
             ax.axvline(release.halted, color="#D55E00", lw=1.0, ls=(0, (4, 2)))
     ax.set(xlabel="time (days)", ylabel="devices (%)", xlim=(0.0, result.scenario.horizon), ylim=(0.0, 100.0))
-    ax.set_title(f"{result.scenario.title}: versions on devices", fontsize=10.5, loc="left", parse_math=False)
+    _entitle(ax, "Versions on devices (dashed: a release is halted)", result.scenario.title)
     legend_below(ax, areas)
     return ax
 
@@ -84,10 +89,7 @@ def plot_ages(result: EdgeResult, ax: Axes | None = None) -> Axes:
         ax.axvline(release.left, color=GREY, lw=0.6, zorder=0)
     ax.set(xlabel="time (days)", ylabel="age of the model (days)", xlim=(0.0, result.scenario.horizon))
     ax.set_ylim(bottom=0.0)
-    ax.set_title(
-        f"{result.scenario.title}: age of the models on devices (grey lines: releases leave)",
-        fontsize=10.5, loc="left", parse_math=False,
-    )  # fmt: skip
+    _entitle(ax, "Age of the models on devices (grey lines: releases leave)", result.scenario.title)
     legend_below(ax, ax.get_legend_handles_labels()[0])
     return ax
 
@@ -106,9 +108,14 @@ def plot_cost_of_youth(found: Comparison, ax: Axes | None = None) -> Axes:
         )  # fmt: skip
     money_ticks(ax.yaxis, found.scenario.currency)
     ax.set(xlabel="mean age of the models on devices (days)", ylabel="cost a year")
-    ax.set_title(found.scenario.title, fontsize=10.5, loc="left", parse_math=False)
+    _entitle(ax, "What younger models cost", found.scenario.title)
     legend_below(ax, ax.get_legend_handles_labels()[0])
     return ax
+
+
+def _entitle(ax: Axes, what: str, scenario: str) -> None:
+    """Two lines: scenarios have long titles."""
+    ax.set_title(f"{what}\n{scenario}", fontsize=9.5, loc="left", parse_math=False)
 
 
 def _reach(half_width: float) -> float:

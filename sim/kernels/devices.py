@@ -151,7 +151,7 @@ def _next_power(device: Record, kind: Record) -> float:
     if kind.source == MAINS:
         return np.inf
     if device.plugged:
-        return max(device.plug_day + kind.plug_at + kind.plug_for, device.settled)
+        return float(max(device.plug_day + kind.plug_at + kind.plug_for, device.settled))
     change = np.inf
     if kind.source == RECHARGEABLE and device.plug_day != rows.NEVER:
         change = max(device.plug_day + kind.plug_at, device.settled)

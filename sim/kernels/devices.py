@@ -176,10 +176,10 @@ def _adapt(i: int, device: Record, kind: Record, rules: Record, time: float) -> 
 
 
 @njit(cache=True)
-def _change_power(i: int, device: Record, kind: Record, rules: Record, count: Record, time: float) -> None:
+def _change_power(i: int, device: Record, kind: Record, rules: Record, time: float) -> None:
     """What was awaited for this moment: see `_next_power`."""
     if device.tier == BRICK:
-        _replace(i, device, kind, rules, count, time)
+        _replace(i, device, kind, rules, time)
         return
     _settle(device, kind, time)
     if device.plugged:
@@ -192,16 +192,14 @@ def _change_power(i: int, device: Record, kind: Record, rules: Record, count: Re
         device.charge = kind.capacity
         device.back_at = np.inf
         device.cells += 1
-        count.cell_replacements += 1
     else:
         device.charge = kind.low if device.tier == FULL and kind.simple else 0.0
     _adapt(i, device, kind, rules, time)
 
 
 @njit(cache=True)
-def _replace(i: int, device: Record, kind: Record, rules: Record, count: Record, time: float) -> None:
+def _replace(i: int, device: Record, kind: Record, rules: Record, time: float) -> None:
     """A new device in place of a brick: full, with the newest version that is released to all."""
-    count.brick_replacements += 1
     if kind.source != MAINS:
         device.replaced += kind.capacity - device.charge
         device.charge = kind.capacity
@@ -560,17 +558,23 @@ def _live(
         time = min(device.power_at, device.contact_at)
         if time > until:
             return
-        row = _window_of(time, window, per_day)
-        count = traffic[row]
-        version, tier = device.version, device.tier
+        version, tier, cells = device.version, device.tier, device.cells
         if device.power_at <= device.contact_at:
-            _change_power(i, device, kind, rules, count, time)
+            _change_power(i, device, kind, rules, time)
+            if device.cells != cells:
+                traffic[_window_of(time, window, per_day)].cell_replacements += 1
+            elif tier == BRICK:
+                traffic[_window_of(time, window, per_day)].brick_replacements += 1
             if device.download != rows.IDLE and _powerless(device, kind):
                 device.download = rows.CUT
+                count = traffic[_window_of(time, window, per_day)]
                 _end_download(i, device, kind, rules, count, releases, time)
         elif device.download != rows.IDLE:
+            count = traffic[_window_of(time, window, per_day)]
             _end_download(i, device, kind, rules, count, releases, time)
         else:
+            row = _window_of(time, window, per_day)
+            count = traffic[row]
             state = stream(rules.luck, i, device.attempts)
             device.attempts += 1
             _schedule(device, kind, time, state)
@@ -586,6 +590,7 @@ def _live(
                 if device.version != version:  # a report is about one version
                     device.told_sum = 0.0
                     device.told_days = 0.0
+            row = _window_of(time, window, per_day)
             left = np.int64(((row + 1) * window - time) * per_day * rows.UNIT)
             parts[row, number, version, tier] -= left
             ends[row, number, version, tier] -= 1

@@ -53,7 +53,7 @@ def halt_power(reports: int, failure: float, plan: Halt) -> float:
 
     >>> plan = Halt(accepted=0.01)
     >>> round(halt_power(200, 0.05, plan), 3), round(halt_power(200, 0.01, plan), 3)
-    (0.938, 0.017)
+    (0.938, 0.016)
     """
     if reports < plan.minimum:
         return 0.0

@@ -15,6 +15,7 @@ PAGE = ROOT / "docs" / "coverage.md"
 SOURCE = ROOT.parent / "shared" / "reference" / "source_chapter.md"
 NOTHING = "–"
 
+
 def table(heading: str) -> list[list[str]]:
     """Cells of the table whose first column has this heading."""
     begin, rows = False, []

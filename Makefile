@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= out
 
-.PHONY: demo test test-all lint bench peers clean
+.PHONY: demo test test-all lint labs notebooks docs gallery pages bench peers clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,30 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# After a change of notebooks/text/*.py, or of a notebook: the older of the two follows the newer one.
+labs: $(STAMP)
+	$(BIN)/jupytext --sync notebooks/text/*.py
+
+notebooks: $(STAMP)
+	HALFLIFE_SHORT=1 $(BIN)/python notebooks/execute.py
+
+# The site goes into site/. Strict: a broken link or anchor is an error (with --quiet MkDocs would not count them).
+DOCS := $(VENV)/.installed-docs
+
+$(DOCS): $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $@
+
+docs: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+# Pictures of the library, and what the pages of docs/ print and draw, made anew: minutes of simulation each.
+gallery: $(STAMP)
+	$(BIN)/python docs/make_gallery.py
+
+pages: $(STAMP)
+	$(BIN)/python docs/run_pages.py --write
+
 bench: $(STAMP)
 	for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
 
@@ -46,4 +70,4 @@ peers: $(foreach peer,$(PEERS),.venv-peers/$(peer)/.installed)
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-peers $(OUT) build *.egg-info
+	rm -rf $(VENV) .venv-peers $(OUT) build site *.egg-info

@@ -28,6 +28,7 @@ from scenarios.problems import choice
 from scenarios.schema import Scenario, check_scenario
 from scenarios.units import DAYS_PER_YEAR
 from sim.displays import Displayed
+from sim.edge_result import EDGE_FIGURES
 from sim.ledger import CATEGORIES, WATCHING
 from sim.policies import Oracle, PlannedPolicy, Policy, RandomDates, Scheduled, innermost
 from sim.randomness import check_seed
@@ -88,7 +89,12 @@ class Comparison(Displayed):
         return int(self.runs["replication"].nunique())
 
     def values(self, policy: str, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """One column of one policy by replication, (replications,). Raises KeyError with the nearest name."""
+        """One column of one policy by replication, (replications,).
+
+        Raises KeyError with the nearest name, ValueError for a column of fleets where there is none.
+        """
+        if column in EDGE_FIGURES and not self.edge_figures:
+            raise ValueError(f"{column}: is of a fleet of devices, and the scenario has no edge")
         runs = self[policy]
         if column not in runs:
             raise KeyError(f"no column {column!r}: {choice(column, list(runs.columns))}")
@@ -120,6 +126,11 @@ class Comparison(Displayed):
         costs = (self.values(name, "annual_cost") for name in self.candidates)
         return all(np.ptp(cost) <= 1e-9 * np.abs(cost).max() for cost in costs)
 
+    @property
+    def edge_figures(self) -> tuple[str, ...]:
+        """Columns about the fleet of devices; none where the scenario has no fleet."""
+        return EDGE_FIGURES if EDGE_FIGURES[0] in self.runs else ()
+
     def difference(self, policy: str, other: str, level: float = 0.95) -> Interval:
         """Paired difference of annual cost, policy minus other: below 0 the policy is cheaper."""
         return mean_interval(self.values(policy, "annual_cost") - self.values(other, "annual_cost"), level)
@@ -139,7 +150,10 @@ class Comparison(Displayed):
         return float(gain.mean()) / spread if spread > 0.0 else math.nan
 
     def table(self) -> pd.DataFrame:
-        """One row a policy: annual cost with half-width, regret to the oracle, accuracy, counts, MTTD, skill."""
+        """One row a policy: annual cost with half-width, regret to the oracle, accuracy, counts, MTTD, skill.
+
+        Of a fleet of devices also its figures, such as the age of its models.
+        """
         rows = {}
         for name in self.names:
             cost = self.interval(name, "annual_cost")
@@ -156,6 +170,7 @@ class Comparison(Displayed):
                 "skill": skill.mean if skill else math.nan,
                 "skill_sd": self.skill_sd(name),
                 **people_means(self, name),
+                **{column: self.interval(name, column).mean for column in self.edge_figures},
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("policy")
 

@@ -13,6 +13,7 @@ from scenarios.schema import Scenario
 from scenarios.units import format_duration
 from scenarios.world import ExponentialDecay, RecordedQuality
 from sim.durations import mean, quantile
+from sim.edge_samples import SAMPLE
 from sim.oracle import unknown_to_the_plan
 from sim.policies import Budget, Continuous, Cooldown, Hybrid, Oracle, Policy, Scheduled, Triggered, Votes
 from sim.retraining import expected_duration
@@ -29,8 +30,13 @@ def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: i
     for policy in policies:
         watched |= {monitor.label: monitor for monitor in policy.monitors(scenario)}
     monitors = list(watched.values())
-    found = [*_horizon(scenario), *_samples(scenario, monitors), *_references(scenario, monitors)]
-    found += review_warnings(scenario)
+    found = [
+        *_fleet(scenario),
+        *_horizon(scenario),
+        *_samples(scenario, monitors),
+        *_references(scenario, monitors),
+        *review_warnings(scenario),
+    ]
     if replications is not None and replications < 2:
         found.append("one replication gives no confidence interval; ask for at least 10")
     elif replications is not None and replications < 10:
@@ -64,6 +70,17 @@ def review_warnings(scenario: Scenario) -> list[str]:
                 "when the model is fresh, so all of them are: a larger share, or a smaller error_share, would fit"
             )
     return found
+
+
+def _fleet(scenario: Scenario) -> list[str]:
+    """What is played in small, and what schedules do not go with the trains of a fleet of devices."""
+    edge = scenario.edge
+    if edge is None or edge.count <= SAMPLE:
+        return []
+    return [
+        f"scheduled:best, and whether the oracle's plan pays, are tried with {SAMPLE:,} of the {edge.count:,} devices "
+        "at prices in proportion; what is compared is played with all of them"
+    ]
 
 
 def _oracle(scenario: Scenario) -> list[str]:
@@ -136,6 +153,8 @@ def _samples(scenario: Scenario, monitors: Sequence[Monitor]) -> list[str]:
                     f"monitor {monitor.label} has a full window of labels only {format_duration(delay + width)} "
                     "after a deployment, more than half the horizon"
                 )
+        if scenario.edge is not None and scenario.edge.reports is not None and monitor.signal is not None:
+            seen *= scenario.edge.reports.opted_in
         if monitor.sampling_rate is not None:
             seen *= monitor.sampling_rate
         if monitor.rows is not None:
@@ -196,6 +215,25 @@ def _policy(scenario: Scenario, policy: Policy) -> list[str]:
     return []
 
 
+def _missed_train(scenario: Scenario, policy: Policy, interval: float) -> list[str]:
+    """Schedules that do not go with the trains of a fleet of devices."""
+    if scenario.edge is None or scenario.edge.ota.train is None:
+        return []
+    train, offset = scenario.edge.ota.train, scenario.edge.ota.offset
+    if interval < 0.75 * train:
+        return [
+            f"{policy.name}: trains leave every {format_duration(train)} only: of the candidates between two of them "
+            "all but the newest are trained for nothing"
+        ]
+    duration, rest = expected_duration(scenario), interval % train
+    if min(rest, train - rest) < 1e-6 and offset % train < duration:
+        return [
+            f"{policy.name}: a training takes {format_duration(duration)} and begins when a train leaves, or "
+            f"{format_duration(offset % train)} before: each release waits for the next one; see edge.ota.offset"
+        ]
+    return []
+
+
 def _interval(scenario: Scenario, policy: Policy, interval: float) -> list[str]:
     if interval >= scenario.horizon:
         return [
@@ -207,6 +245,9 @@ def _interval(scenario: Scenario, policy: Policy, interval: float) -> list[str]:
             f"{policy.name}: a retraining takes {format_duration(expected_duration(scenario))}, longer than the "
             "interval: requests will queue and merge"
         ]
+    missed = _missed_train(scenario, policy, interval)
+    if missed:
+        return missed
     if scenario.horizon / interval < FEW_EVENTS and not isinstance(scenario.quality, RecordedQuality):
         return [
             f"{policy.name}: fewer than {FEW_EVENTS} retrainings within the horizon: its cost depends on how the "

@@ -101,7 +101,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
             "mttd_hours",
         ):
             entry[column] = _bounds(comparison.interval(name, column))
-        for column in present(comparison.runs):
+        for column in (*present(comparison.runs), *comparison.edge_figures):
             entry[column] = _bounds(comparison.interval(name, column))
         if name in comparison.intervals:
             entry["interval_days"] = comparison.intervals[name]
@@ -148,6 +148,7 @@ def comparison_text(comparison: Comparison) -> str:
             "skill/year": "" if math.isnan(row["skill"]) else format_money(row["skill"], currency),
             "skill sd": _optional(row["skill_sd"], "+.1f"),
         }
+    fleet = _fleet_text(comparison)
     gaps: dict[str, dict[str, str]] = {
         str(row["policy"]): {
             "difference/year": format_money(row["mean"], currency),
@@ -162,10 +163,20 @@ def comparison_text(comparison: Comparison) -> str:
     return (
         f"{comparison.scenario.title}: {format_duration(comparison.scenario.horizon)}, "
         f"{comparison.replications} replications\n\n{aligned(shown, 'policy')}\n\n"
-        f"{people_text(comparison, 'policy')}"
+        f"{people_text(comparison, 'policy')}{fleet}"
         f"Paired difference of cost to {comparison.baseline} (below 0: cheaper)\n\n{aligned(gaps, 'policy')}\n\n"
         f"{comparison.verdict()}{_more_needed(comparison)}"
     )
+
+
+def _fleet_text(comparison: Comparison) -> str:
+    """The fleet of devices under each policy, where there is one."""
+    if not comparison.edge_figures:
+        return ""
+    from analysis.report_edge import KEY, compared_columns
+
+    rows = {name: compared_columns(comparison, name) for name in comparison.names}
+    return f"Fleet of devices\n\n{aligned(rows, 'policy')}\n{KEY}\n\n"
 
 
 def _more_needed(comparison: Comparison, precision: float = 0.05) -> str:
@@ -183,17 +194,30 @@ def _more_needed(comparison: Comparison, precision: float = 0.05) -> str:
 
 def run_document(result: Result) -> dict[str, Any]:
     """One run as one JSON document: summary, costs, events and provenance."""
-    return {
-        "policy": result.policy,
-        "summary": {key: _number(value) for key, value in result.summary.items()},
-        "costs": {key: float(value) for key, value in result.costs.items()},
-        "monitors": _monitors(result) if _tells_of_decay(result) else [],
-        "incidents": _records(result.incidents),
-        "work": _records(result.work_log),
-        "actionability": _records(result.actionability.reset_index()),
-        "events": result.events.to_dict("records"),
-        "provenance": result.provenance,
-    } | people_documents(result)
+    return (
+        _edge(result)
+        | {
+            "policy": result.policy,
+            "summary": {key: _number(value) for key, value in result.summary.items()},
+            "costs": {key: float(value) for key, value in result.costs.items()},
+            "monitors": _monitors(result) if _tells_of_decay(result) else [],
+            "incidents": _records(result.incidents),
+            "work": _records(result.work_log),
+            "actionability": _records(result.actionability.reset_index()),
+            "events": result.events.to_dict("records"),
+            "provenance": result.provenance,
+        }
+        | people_documents(result)
+    )
+
+
+def _edge(result: Result) -> dict[str, Any]:
+    """The fleet of devices, where there is one."""
+    if result.edge is None:
+        return {}
+    from analysis.report_edge import edge_document
+
+    return {"edge": edge_document(result.edge)}
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -254,6 +278,10 @@ def run_text(result: Result, last_events: int = 20) -> str:
         from analysis.report_incidents import work_text
 
         parts.append(work_text(result))
+    if result.edge is not None:
+        from analysis.report_edge import edge_text
+
+        parts.append(edge_text(result.edge))
     if events:
         parts += [f"Events{more}", "\n".join(events)]
     return "\n\n".join(parts)
@@ -285,7 +313,7 @@ def save_run(result: Result, folder: str | Path) -> list[Path]:
     """Write run.json, timeline.parquet, events.parquet and run.png, and where there are some, incidents and work.
 
     Incidents: incidents.csv and incidents.png, the worst week as a story; work of people: work.csv; patients:
-    recommendations.parquet, care_days.csv and care.png.
+    recommendations.parquet, care_days.csv and care.png; a fleet of devices: see `report_edge.save_edge`.
     """
     from analysis.plots import plot_run, save_figure
 
@@ -303,6 +331,10 @@ def save_run(result: Result, folder: str | Path) -> list[Path]:
     if result.work:
         result.work_log.to_csv(home / "work.csv", index=False)
         files.append(home / "work.csv")
+    if result.edge is not None:
+        from analysis.report_edge import save_edge
+
+        files += save_edge(result.edge, home)
     return files + save_people(result, home)
 
 
@@ -370,6 +402,10 @@ def save_comparison(comparison: Comparison, folder: str | Path) -> list[Path]:
         "differences.png": whole_figure(plot_differences(comparison)),
         "timelines.png": plot_timelines([comparison.replay(name) for name in comparison.names]),
     }
+    if comparison.edge_figures:
+        from analysis.plot_edge import plot_cost_of_youth
+
+        figures["fleet.png"] = whole_figure(plot_cost_of_youth(comparison))
     for name, figure in figures.items():
         save_figure(figure, home / name)
         files.append(home / name)

@@ -167,12 +167,14 @@ def limit_of(column: str, text: str) -> float:
     """
     if "cost" in column:
         return _read(text, (MONEY, COUNT), "an amount such as $2M or 2e6", -math.inf, math.inf)
-    if column == "mean_accuracy" or column in SHARES:
+    if column == "mean_accuracy" or column in SHARES or column.endswith("_share"):
         return _read(text, (FRACTION,), "a share from 0 to 1, such as 0.9 or 90%", 0.0, 1.0)
     if column.endswith("_hours"):
         days = _parsed(DURATION, text)  # a number without unit is one of hours
         hours = text if days is None else str(24.0 * days)
         return _read(hours, (), "hours, such as 6, 6h or 2d, not below 0", 0.0, math.inf)
+    if column.endswith("_days") and not column.endswith("device_days"):
+        return _read(text, (DURATION,), "days, such as 30, 30d or 12h, not below 0", 0.0, math.inf)
     return _read(text, (COUNT,), "a count such as 12 or 2k, not below 0", 0.0, math.inf)
 
 

@@ -18,6 +18,7 @@ from analysis.report_people import FIGURES as PEOPLE
 from analysis.skewed_intervals import quantile_interval
 from scenarios.problems import choice
 from scenarios.units import format_money
+from sim.edge_result import EDGE_FIGURES
 from sim.ledger import CATEGORIES
 from sim.record import Result
 
@@ -28,7 +29,7 @@ FIGURES = (
     "incident_mtta_hours", "missed_targets", "silent_hours", "work_hours", *PEOPLE,
 )  # fmt: skip
 """Figures of a run's summary."""
-COLUMNS = (*FIGURES, *(f"cost[{category}]" for category in CATEGORIES))
+COLUMNS = (*FIGURES, *EDGE_FIGURES, *(f"cost[{category}]" for category in CATEGORIES))
 STATISTICS = "mean, median or a percentile such as p90"
 Direction = Literal["min", "max"]
 
@@ -128,6 +129,6 @@ def quantile_of(values: ArrayLike, quantile: float, level: float) -> Interval:
 
 
 def figures_of(result: Result) -> dict[str, float]:
-    """All columns of a run."""
-    figures = {str(name): float(value) for name, value in result.summary.items()}
+    """All columns of a run; NaN for those of a fleet of devices where there is none."""
+    figures = {name: float(result.summary.get(name, np.nan)) for name in (*FIGURES, *EDGE_FIGURES)}
     return figures | {f"cost[{category}]": float(result.costs[category]) for category in CATEGORIES}

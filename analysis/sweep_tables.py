@@ -17,6 +17,7 @@ from scipy.special import stdtrit
 from analysis.report_people import present
 from analysis.statistics import LEVEL
 from analysis.store import Store
+from sim.edge_result import EDGE_FIGURES
 
 if TYPE_CHECKING:
     from analysis.sweep import Sweep
@@ -26,7 +27,7 @@ FIGURES = (
     "mean_accuracy", "retrains", "deployments", "alarms", "false_alarms", "undetected", "mttd_hours",
     "tuned_interval_days",
 )  # fmt: skip
-"""Figures of which the table gives the mean over replications."""
+"""Figures of which the table gives the mean over replications; of a fleet of devices also its own."""
 NO_WINNER = "no clear winner"
 
 
@@ -78,7 +79,8 @@ def _batches(
         runs = pd.concat([store.part(number) for number in group], ignore_index=True)
         shape = (-1, replications, policies)
         variants = runs["variant"].to_numpy().reshape(shape)[:, 0, 0]
-        columns = [*FIGURES, *present(runs), "annual_cost"]
+        of_fleet = [name for name in EDGE_FIGURES if name in runs]
+        columns = [*FIGURES, *present(runs), *of_fleet, "annual_cost"]
         yield variants, {name: runs[name].to_numpy(dtype=np.float64).reshape(shape) for name in columns}
 
 
@@ -91,9 +93,8 @@ def _table(variants: NDArray[np.int64], figures: dict[str, Array], names: list[s
         "ci_low": (mean - half).ravel(),
         "ci_high": (mean + half).ravel(),
     }
-    return pd.DataFrame(
-        columns | {name: _mean_of_known(figures[name]).ravel() for name in figures if name != "annual_cost"}
-    )
+    shown = [name for name in figures if name != "annual_cost"]
+    return pd.DataFrame(columns | {name: _mean_of_known(figures[name]).ravel() for name in shown})
 
 
 def _mean_of_known(values: Array) -> Array:

@@ -14,6 +14,7 @@ from analysis.workers import in_order
 from scenarios.policies import PolicySpec
 from scenarios.schema import Scenario
 from scenarios.world import RecordedQuality
+from sim.edge_samples import smaller_fleet
 from sim.engine import run
 from sim.policies import Policy, Scheduled
 from sim.retraining import expected_duration
@@ -46,11 +47,14 @@ def best_interval(
 
     Tries the horizon, its half, its quarter and so on, until the price of the retrainings alone passes the best cost
     so far or a schedule is hopeless, then closes in on the best one to 4 % (whole periods for recorded quality, all of
-    them). Monitors are left out where nobody repairs what they find: there they change nothing about a schedule.
+    them). Monitors are left out where nobody repairs what they find: there they change nothing about a schedule. A
+    large fleet of devices is tried in small (`sim.edge_samples`), with its trains, waves and check-ins as they are.
     workers: processes, as in `compare`; the result is the same.
     """
     repaired = bool(scenario.failures) and scenario.response is not None
-    bare = scenario.model_copy(update={"triggers": []} if repaired else {"monitors": [], "triggers": []})
+    bare = smaller_fleet(scenario).model_copy(
+        update={"triggers": []} if repaired else {"monitors": [], "triggers": []}
+    )
     replications = max(replications, REPLICATIONS_WITH_FAILURES) if repaired else replications
     found: dict[float, float] = {}
 

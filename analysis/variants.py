@@ -101,6 +101,7 @@ class VariantComparison(Comparison):
                 **{column: self._pooled(name, part) for column, part in _MEANS.items()},
                 "decay_mttr_hours": self._pooled(name, "recovery"),
                 **people_means(self, name),
+                **{column: self.interval(name, column).mean for column in self.edge_figures},
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("variant")
 

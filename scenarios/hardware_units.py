@@ -1,6 +1,6 @@
-"""Units of hardware: arithmetic, its speed, bandwidth and power, and the field types that read them.
+"""Units of hardware: arithmetic, its speed, bandwidth, power and energy, and the field types that read them.
 
-Inside the program they are FLOP, FLOP per second, bytes per second and watts.
+Inside the program they are FLOP, FLOP per second, bytes per second, watts and joules.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ from pydantic import Field
 from scenarios.units import Quantity
 
 _UNSIGNED = r"(?:[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
-_PREFIXES = {"": 0, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_PREFIXES = {"u": -6, "m": -3, "": 0, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _PREFIX = "([kKMGTPE]?)"
 _BYTES = {f"{letter}iB": Exact(1024) ** power for power, letter in enumerate("KMGT", start=1)}
-_BYTES |= {f"{letter}B": Exact(10) ** power for letter, power in _PREFIXES.items() if letter != "E"}
+_BYTES |= {
+    f"{letter}B": Exact(10) ** power
+    for letter, power in _PREFIXES.items()
+    if letter not in "umE" or not letter
+}
 _BYTE_UNITS = "|".join(sorted(_BYTES, key=len, reverse=True))
 
 
@@ -27,6 +31,10 @@ def _read_prefixed(found: re.Match[str]) -> Exact:
 
 def _read_bandwidth(found: re.Match[str]) -> Exact:
     return Exact(found[1].replace("_", "")) * _BYTES[found[2]]
+
+
+def _read_energy(found: re.Match[str]) -> Exact:
+    return _read_prefixed(found) * (3600 if found[3] == "Wh" else 1)
 
 
 def _forms(unit: str, prefixes: str) -> tuple[tuple[str, str, Exact], ...]:
@@ -48,8 +56,12 @@ BANDWIDTH = Quantity(
     "bytes per second", forms=_forms("B/s", "M G T"),
 )  # fmt: skip
 POWER = Quantity(
-    "a power", ("400 W", "1.2 kW"), rf"({_UNSIGNED}) *([kM]?)W", _read_prefixed, "watts",
-    forms=_forms("W", "k"),
+    "a power", ("400 W", "1.2 kW", "20 mW"), rf"({_UNSIGNED}) *([umkM]?)W", _read_prefixed, "watts",
+    forms=_forms("W", "k m u"),
+)  # fmt: skip
+ENERGY = Quantity(
+    "an energy", ("3 Wh", "675 mWh", "2 mJ"), rf"({_UNSIGNED}) *([umkM]?)(J|Wh)", _read_energy, "joules",
+    forms=(*_forms("J", "k m u"), ("", " Wh", Exact(3600)), ("", " mWh", Exact(36, 10))),
 )  # fmt: skip
 
 Flop = Annotated[float, WORK, Field(ge=0)]
@@ -60,3 +72,5 @@ BytesPerSecond = Annotated[float, BANDWIDTH, Field(gt=0)]
 """Bandwidth in bytes per second, > 0."""
 Watts = Annotated[float, POWER, Field(ge=0)]
 """Power in watts, >= 0."""
+Joules = Annotated[float, ENERGY, Field(ge=0)]
+"""Energy in joules, >= 0."""

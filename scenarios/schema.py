@@ -27,6 +27,8 @@ from scenarios.care import Care, check_care
 from scenarios.currency import check_currency
 from scenarios.deployment import Deployment, Direct, check_deployment
 from scenarios.drift import Drift
+from scenarios.edge import Edge
+from scenarios.edge_checks import check_edge
 from scenarios.failure_checks import check_deadline, check_failures, check_signals
 from scenarios.failures import Failure
 from scenarios.menu import MenuEntry, check_menu
@@ -137,6 +139,9 @@ class Scenario(Component):
     )
     review: Review | None = Field(
         default=None, description="people who look at uncertain decisions; nobody does when absent"
+    )
+    edge: Edge | None = Field(
+        default=None, description="devices in the field that answer the requests; none when absent"
     )
     policies: list[Policy] = Field(
         default_factory=lambda: _default_policies(), description="what `compare` compares"
@@ -328,6 +333,7 @@ class Scenario(Component):
         check_on_call(self)
         check_serving(self)
         check_care(self.care, self.horizon, self.window)
+        check_edge(self)
         return self
 
     def check_monitor(self, place: str, monitor: Monitor) -> None:

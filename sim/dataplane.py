@@ -188,6 +188,10 @@ class DataPlane:
             self.scan(min(limit + LOOKAHEAD, self.scanned + self._block, self.windows))
             self._block = min(2 * self._block, LONGEST_BLOCK)
 
+    def fallen(self, window: int) -> NDArray[np.float64]:
+        """How far each slice is below the champion as it went live, but for incidents, (slices,)."""
+        return np.asarray(self.champion.fresh - self.unharmed[:, window])
+
     def finish(self) -> None:
         """Compute what is left up to the horizon."""
         self._scan_to(self.windows)

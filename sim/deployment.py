@@ -65,6 +65,9 @@ class Rollout:
 def deploy(run: Run, candidate: Version) -> Process:
     """Bring a validated candidate into service in the way of the scenario, or find that it should not be."""
     plan = run.scenario.deployment
+    if run.edge is not None:
+        yield from run.edge.releases.release(candidate)
+        return
     if plan.strategy in ("direct", "blue_green"):
         go_live(run, candidate)
         return
@@ -99,7 +102,10 @@ def go_live(run: Run, candidate: Version) -> None:
 
 
 def serve(run: Run, version: Version) -> None:
-    """Another version takes all traffic."""
+    """Another version takes all traffic; on devices it is asked back."""
+    if run.edge is not None:
+        run.edge.releases.restore(version)
+        return
     on_replaced(run)
     run.rollout.replaced(run.now)
     run.plane.go_live(version, run.now)

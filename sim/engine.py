@@ -25,6 +25,9 @@ from sim.care_result import care_result
 from sim.dataplane import DataPlane
 from sim.deployment import Rollout, adversaries_of
 from sim.durations import draw
+from sim.edge import EdgeFleet
+from sim.edge_incidents import FleetIncidents
+from sim.edge_plane import EdgePlane
 from sim.failure_causes import FailureCauses, on_repaired
 from sim.fleet import Fleet
 from sim.fleet_result import result_of
@@ -105,7 +108,7 @@ def monitors_of(policy: Policy, scenario: Scenario) -> list[Monitor]:
 class Run:
     """The state of one replication under one policy while it is played."""
 
-    def __init__(self, world: World, policy: Policy, data_plane: type[DataPlane] = DataPlane) -> None:
+    def __init__(self, world: World, policy: Policy, data_plane: type[DataPlane] | None = None) -> None:
         self.policy = policy
         self.world = world
         self.scenario = scenario = world.scenario
@@ -116,11 +119,17 @@ class Run:
         wanted = monitors_of(policy, scenario)
         heeded = _once(wanted)
         watches = watches_of(_once([*heeded, *scenario.monitors]), world)
-        self.incidents = Incidents(scenario, world.onsets)
+        self.incidents = (Incidents if scenario.edge is None else FleetIncidents)(scenario, world.onsets)
         self.incidents.on_repair = lambda incident: on_repaired(self, incident)
         self.on_begin: list[Callable[[Incident], None]] = []
         self.causes = FailureCauses(scenario)
+        data_plane = data_plane or (DataPlane if scenario.edge is None else EdgePlane)
         self.plane = data_plane(world, self.quality, self.state.features, watches, self.incidents)
+        self.edge = (
+            EdgeFleet(self, scenario.edge, self.plane)
+            if scenario.edge is not None and isinstance(self.plane, EdgePlane)
+            else None
+        )
         self.heeded = frozenset(monitor.label for monitor in heeded)
         self.paging = frozenset(
             watch.label
@@ -303,7 +312,7 @@ class Run:
             self.responders.hear(alarm, watch, causes)
 
     def _alarm_of(self, window: int, watch: Watch) -> Alarm:
-        fallen = self.plane.champion.fresh - self.plane.unharmed[:, window]
+        fallen = self.plane.fallen(window)
         if isinstance(watch, LabelWatch) and watch.slice is not None:
             drop = float(fallen[watch.slice])
         else:
@@ -345,6 +354,7 @@ class Run:
             review=self.review,
             gained=self.gained,
             care=None if self.care is None else care_result(self.care),
+            edge=None if self.edge is None else self.edge.result(),
         )
 
     def _post_review(self, worth: NDArray[np.float64], served: NDArray[np.float64] | None) -> None:
@@ -375,6 +385,8 @@ class Run:
         post_rest(self)
         if self.fleet is not None:
             self.fleet.finish()
+        if self.edge is not None:
+            self.edge.post()
         self.rollout.post(self)
         if scenario.response is not None and scenario.response.on_call is not None:
             plan = scenario.response.on_call

@@ -206,4 +206,6 @@ def _begin(
     yield run.env.timeout(delay)
     if failure.ends_with_version and number != run.plane.champion.version.number:
         return
-    run.begin_incident(failure, why)
+    incident = run.begin_incident(failure, why)
+    if run.edge is not None and failure.ends_with_version and number is not None:
+        run.edge.plane.came_with(incident, number)

@@ -13,6 +13,7 @@ CATEGORIES = (
     "retrain_compute",
     "validation",
     "deployment",
+    "ota",
     "risk",
     "monitoring",
     "monitoring_ingest",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from scenarios.schema import Scenario
 from sim.drift import State
+from sim.edge_samples import smaller_fleet
 from sim.kernels.quality import best_dates as dates_kernel
 from sim.kernels.succession import cheapest_succession
 from sim.quality import MatrixQuality, Quality, StateQuality
@@ -67,6 +68,8 @@ def unknown_to_the_plan(scenario: Scenario) -> list[str]:
         found.append("models that do not learn from scratch")
     if scenario.deployment.strategy not in ("direct", "blue_green"):
         found.append(f"what a rollout by {scenario.deployment.strategy} finds, and exactly how long it takes")
+    if scenario.edge is not None:
+        found.append("how a release spreads over the devices, and which ones are halted or superseded")
     if scenario.pipeline.approval is not None:
         found.append("when people approve, and what they refuse")
     if any(failure.trigger is not None or failure.can_spoil for failure in scenario.failures):
@@ -91,6 +94,9 @@ def pays(world: World, dates: NDArray[np.float64]) -> bool:
     from sim.policies import Dates, Never
 
     bare = world.unwatched()
+    small = smaller_fleet(bare.scenario)
+    if small is not bare.scenario:
+        bare = World(small, world.seed, world.replication, mirrored=world.mirrored)
     planned, never = (Run(bare, policy).play().ledger.total() for policy in (Dates(dates), Never()))
     return planned < never
 

@@ -27,6 +27,7 @@ from sim.work import Work
 
 if TYPE_CHECKING:
     from scenarios.schema import Scenario
+    from sim.edge_result import EdgeResult
     from sim.fleet_result import FleetResult
     from sim.response import Page
 
@@ -92,6 +93,8 @@ class Result(Displayed):
     """(windows,) accuracy that users meet above the model's, by review; none where None."""
     care: CareResult | None = field(default=None, repr=False)
     """Patients and clinicians, where the scenario has some."""
+    edge: EdgeResult | None = field(default=None, repr=False)
+    """The fleet of devices, where the scenario has one."""
 
     @property
     def _currency(self) -> str:
@@ -153,6 +156,7 @@ class Result(Displayed):
                 "mttd_hours": _mean_hours(delays),
                 **self._incident_summary(),
                 **self._people_summary(),
+                **({} if self.edge is None else self.edge.summary),
             },
             name=self.policy,
         )

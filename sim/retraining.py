@@ -10,6 +10,7 @@ import numpy as np
 import simpy
 
 from scenarios.deployment import ABTest, Canary, Shadow
+from scenarios.edge import Edge
 from scenarios.pipeline import STAGES, Learning, Stage
 from sim.deployment import deploy
 from sim.durations import draw, mean
@@ -56,9 +57,15 @@ def retraining(run: Run, mode: str | None) -> Process:
 def made(run: Run, learning: Learning, cut: float, luck: Luck) -> Generator[simpy.Event, Any, Version | None]:
     """Train a candidate and validate it; None where a stage or the gate stops it."""
     before, after = STAGES[: VALIDATED - 1], STAGES[VALIDATED - 1 : VALIDATED]
+    federated, lacks = (None if run.edge is None else run.edge.rounds), 0.0
+    if federated is not None:
+        contributions = yield from federated.gather()
+        if contributions is None:
+            return None
+        lacks = federated.loss(contributions)
     if not (yield from done(run, before, learning, luck)):
         return None
-    candidate = trained(run, cut, learning.factor("regain"))
+    candidate = trained(run, cut, learning.factor("regain"), lacks)
     if not (yield from done(run, after, learning, luck)):
         return None
     candidate, passed = validated(run, candidate)
@@ -128,13 +135,16 @@ def stage_price(scenario: Scenario, name: str, compute_factor: float) -> tuple[s
     return prices.get(name, ("retrain_compute", 0.0))
 
 
-def trained(run: Run, cut: float, regain: float) -> Version:
-    """The candidate; its luck is tied to its data cut, so that policies that train alike are equally lucky."""
+def trained(run: Run, cut: float, regain: float, lacks: float = 0.0) -> Version:
+    """The candidate; its luck is tied to its data cut, so that policies that train alike are equally lucky.
+
+    lacks: accuracy that it lacks for want of contributions, >= 0.
+    """
     pipeline = run.scenario.pipeline
-    offset = 0.0
+    offset = -lacks
     moment = moment_number(cut)
     if pipeline.training_noise > 0.0:
-        offset = pipeline.training_noise * normal_once(run.world.key("training_noise"), moment)
+        offset += pipeline.training_noise * normal_once(run.world.key("training_noise"), moment)
     if pipeline.bad_training is not None:
         bad = uniform_once(run.world.key("bad_training"), moment) < pipeline.bad_training.probability
         loss = pipeline.bad_training.loss if bad else 0.0
@@ -174,7 +184,8 @@ def learning_in(scenario: Scenario, mode: str) -> Any:
 def expected_rollout(scenario: Scenario) -> float:
     """Days from a validated candidate to all traffic, on average and about: approval, and the time of a tested rollout.
 
-    Of an experiment the least that it may take; of an approval of anomalies nothing, as most candidates have none.
+    Of an experiment the least that it may take; of an approval of anomalies nothing, as most candidates have none; of a
+    fleet of devices the time until a device has it, see `mean_adoption`.
     """
     plan, approval = scenario.deployment, scenario.pipeline.approval
     waits = 0.0
@@ -183,6 +194,8 @@ def expected_rollout(scenario: Scenario) -> float:
         waits = float(np.mean([approval.hours.next_open(time) - time for time in moments])) + mean(
             approval.review
         )
+    if scenario.edge is not None:
+        return waits + mean_adoption(scenario.edge)
     match plan:
         case Canary():
             return waits + math.fsum(hold for _, hold in plan.stages)
@@ -191,6 +204,29 @@ def expected_rollout(scenario: Scenario) -> float:
         case ABTest():
             return waits + plan.burn_in + plan.minimum
     return waits
+
+
+def mean_adoption(edge: Edge) -> float:
+    """Days from a candidate to a device that runs it, over devices on average and about, when nothing is halted.
+
+    Half a train, the wait for the device's wave, and for its next check-in with a network; charge, idleness and failed
+    installations come on top.
+
+    >>> import scenarios
+    >>> waves = [{"share": 0.5, "hold": "10d"}, {"share": 1.0}]
+    >>> device = {"name": "a", "kind": "gateway", "count": 1, "link": {"contact": "1d"}, "full": {"size": "1 MB"}}
+    >>> mean_adoption(Edge.model_validate({"devices": [device], "ota": {"train": "20d", "waves": waves}}))
+    16.0
+    """
+    ota = edge.ota
+    starts, shares = [0.0], [0.0]
+    for wave in ota.waves:
+        starts.append(starts[-1] + wave.hold)
+        shares.append(wave.share)
+    waits = [start * share for start, share in zip(starts, np.diff(shares), strict=False)]
+    links = [(kind.link.contact / kind.link.availability, kind.count) for kind in edge.devices]
+    contact = math.fsum(gap * count for gap, count in links) / edge.count
+    return 0.5 * (ota.train or 0.0) + math.fsum(waits) + contact
 
 
 def expected_duration(scenario: Scenario) -> float:

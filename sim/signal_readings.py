@@ -7,7 +7,7 @@ exactly, as from a long record; swings that all requests of a day share are not 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,18 @@ class RequestReading:
             return whole(self.world.requests * monitor.sampling_rate)
         return np.asarray(np.minimum(requests, monitor.rows or 1000))
 
+    def observe(self, first: int, stop: int, lost: Array) -> None:
+        """Measure windows first..stop-1."""
+        raise NotImplementedError
+
+    def spread(self, begin: Looks, end: Looks) -> Array:
+        """Its standard deviation by chance."""
+        raise NotImplementedError
+
+    def tails(self, begin: Looks, end: Looks, ties: float) -> tuple[Array, Array]:
+        """Chance of a value as low, and as high."""
+        raise NotImplementedError
+
     def looked_at(self, first: int, stop: int) -> Array:
         """Requests looked at in each window: those that are served."""
         return thinned(self.watch, self.thinning_key, self.demand, first, stop)
@@ -130,12 +142,13 @@ class RequestReading:
         running_sum(self.total, first, stop, total)
 
 
-class _ProportionReading(RequestReading):
+class ProportionReading(RequestReading):
     """Hits among requests: binomial, from all requests or from a sample, which may favour the hits."""
 
     signal: Proportion
 
     def observe(self, first: int, stop: int, lost: Array) -> None:
+        """Measure windows first..stop-1."""
         number = self.looked_at(first, stop)
         self.keep(first, stop, number, self.hits(first, stop, number, self._share(first, stop, lost)))
 
@@ -148,6 +161,7 @@ class _ProportionReading(RequestReading):
         return np.asarray(share * (self.watch.monitor.hit_sampling_rate or 1.0))
 
     def rows(self, first: int, stop: int) -> float | None:
+        """Rows looked at; of dynamic sampling those that are kept."""
         monitor = self.watch.monitor
         if monitor.hit_sampling_rate is None:
             return super().rows(first, stop)
@@ -161,28 +175,32 @@ class _ProportionReading(RequestReading):
         return hits + monitor.sampling_rate * others
 
     def value(self, begin: Looks, end: Looks) -> Array:
+        """Share over the requests behind each look."""
         return super().value(begin, end) / (self.watch.monitor.hit_sampling_rate or 1.0)
 
     def spread(self, begin: Looks, end: Looks) -> Array:
+        """Its standard deviation by chance."""
         seen = self.watch.monitor.hit_sampling_rate or 1.0
         chance = self.signal.base * seen
         number = np.maximum(self.number(begin, end), 1.0)
         return np.asarray(np.sqrt(chance * (1.0 - chance) / number) / seen)
 
     def tails(self, begin: Looks, end: Looks, ties: float) -> tuple[Array, Array]:
+        """Chance of a value as low, and as high."""
         from scipy.stats import binom
 
         chance = self.signal.base * (self.watch.monitor.hit_sampling_rate or 1.0)
-        law = binom(np.rint(self.number(begin, end)), chance)
-        return _tails(law, np.rint(self.total[end] - self.total[begin]), ties)
+        count = np.rint(self.total[end] - self.total[begin])
+        return _tails(binom, (np.rint(self.number(begin, end)), chance), count, ties)
 
 
-class _MeanReading(RequestReading):
+class MeanReading(RequestReading):
     """Mean of something measured on each request: normal by the central limit."""
 
     signal: Mean
 
     def observe(self, first: int, stop: int, lost: Array) -> None:
+        """Measure windows first..stop-1."""
         number = self.looked_at(first, stop)
         noise = np.zeros(stop - first)
         if self.watch.monitor.sampling != "none":
@@ -191,9 +209,11 @@ class _MeanReading(RequestReading):
         self.keep(first, stop, number, total)
 
     def spread(self, begin: Looks, end: Looks) -> Array:
+        """Its standard deviation by chance."""
         return np.asarray(self.signal.sd / np.sqrt(np.maximum(self.number(begin, end), 1.0)))
 
     def tails(self, begin: Looks, end: Looks, ties: float) -> tuple[Array, Array]:
+        """Chance of a value as low, and as high."""
         return normal_tails((self.value(begin, end) - self.signal.base) / self.spread(begin, end))
 
 
@@ -234,7 +254,7 @@ class _ThroughputReading:
     def tails(self, begin: Looks, end: Looks, ties: float) -> tuple[Array, Array]:
         from scipy.stats import poisson
 
-        return _tails(poisson(self.usual(begin, end)), np.rint(self.value(begin, end)), ties)
+        return _tails(poisson, (self.usual(begin, end),), np.rint(self.value(begin, end)), ties)
 
 
 class _FreshnessReading:
@@ -309,9 +329,9 @@ def reading_of(signal: Proportion | Mean | Throughput | Freshness | Lift, watch:
 
     match signal:
         case Proportion():
-            return _ProportionReading(watch, signal)
+            return ProportionReading(watch, signal)
         case Mean():
-            return _MeanReading(watch, signal)
+            return MeanReading(watch, signal)
         case Throughput():
             return _ThroughputReading(watch, signal)
         case Freshness():
@@ -320,11 +340,14 @@ def reading_of(signal: Proportion | Mean | Throughput | Freshness | Lift, watch:
             return LiftReading(watch, signal)
 
 
-def _tails(law: object, count: Array, ties: float) -> tuple[Array, Array]:
-    """Chance of at most and of at least `count`, counting a share `ties` of the chance of exactly it."""
-    exactly = law.pmf(count)  # type: ignore[attr-defined]
-    low = law.cdf(count) - (1.0 - ties) * exactly  # type: ignore[attr-defined]
-    high = law.sf(count) + ties * exactly  # type: ignore[attr-defined]
+def _tails(law: Any, shape: tuple[Any, ...], count: Array, ties: float) -> tuple[Array, Array]:
+    """Chance of at most and of at least `count`, counting a share `ties` of the chance of exactly it.
+
+    law, shape: of SciPy; not frozen, as making a frozen law takes longer than asking it.
+    """
+    exactly = law.pmf(count, *shape)
+    low = law.cdf(count, *shape) - (1.0 - ties) * exactly
+    high = law.sf(count, *shape) + ties * exactly
     return low, high
 
 

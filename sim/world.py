@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from scenarios.care import Care
 from scenarios.drift import Adversarial
+from scenarios.edge import Edge
 from scenarios.failures import Failure
 from scenarios.monitoring import Monitor
 from scenarios.schema import TOLD, Scenario
@@ -75,10 +76,19 @@ def _patients_of(care: Care | None) -> Any:
     return None if care is None else care.world
 
 
+def _devices_in(edge: Edge | None) -> Any:
+    """Which devices there are, and what their owners and networks do; releases, models and reports are operations."""
+    if edge is None:
+        return None
+    own = {"full", "simple", "memory"}
+    return [kind.model_dump(exclude=own) for kind in edge.devices]
+
+
 _PARTS: dict[str, Callable[[Any], Any]] = {
     "failures": _by_chance,
     "serving": _requests_of,
     "care": _patients_of,
+    "edge": _devices_in,
 }
 """What the world depends on of fields that it depends on in part."""
 

@@ -1,0 +1,120 @@
+"""What only the whole scenario can tell of a fleet of devices: that it fits its memory, its power, its regions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from scenarios.edge import POWER_LIMITS, DeviceClass, Edge
+from scenarios.edge_power import Rechargeable
+from scenarios.names import check_known, check_unique
+
+if TYPE_CHECKING:
+    from scenarios.schema import Scenario
+
+MAX_DEVICES = 10_000_000
+SECONDS_PER_DAY = 86_400.0
+_SAME_SHARE = 0.01
+
+
+def check_edge(scenario: Scenario) -> None:
+    """Raise ValueError for a fleet that does not fit its scenario or itself."""
+    edge = scenario.edge
+    if edge is None:
+        return
+    check_unique("edge.devices", [kind.name for kind in edge.devices])
+    if edge.count > MAX_DEVICES:
+        raise ValueError(f"edge.devices: {edge.count:,} devices, expected at most {MAX_DEVICES:,}")
+    for number, kind in enumerate(edge.devices):
+        place = f"edge.devices[{number}]"
+        _check_memory(place, kind, edge)
+        _check_power(place, kind)
+        _check_regions(place, kind, scenario)
+    _check_weights(scenario, edge)
+    _check_centre(scenario, edge)
+
+
+def region_shares(scenario: Scenario, kind: DeviceClass) -> tuple[float, ...]:
+    """Share of the devices of a class in each slice of `scenario.slice_names`; adds up to 1."""
+    if not kind.regions:
+        return scenario.slice_weights
+    return tuple(kind.regions.get(name, 0.0) for name in scenario.slice_names)
+
+
+def mean_power(kind: DeviceClass) -> float:
+    """Watts that a device of a class draws on average with the full model, besides radio and installations."""
+    return kind.power.idle + kind.inferences * kind.full.energy / SECONDS_PER_DAY
+
+
+def _check_memory(place: str, kind: DeviceClass, edge: Edge) -> None:
+    if kind.memory is None:
+        return
+    simple = 0.0 if kind.simple is None else kind.simple.size
+    needed = edge.ota.slots * kind.full.size + simple
+    if needed > kind.memory:
+        raise ValueError(
+            f"{place}.memory: {kind.memory / 1e3:,.5g} KB, and {edge.ota.slots} slot(s) of the full model and "
+            f"the simple one need {needed / 1e3:,.5g} KB; expected smaller models, more memory, or ota.slots: 1"
+        )
+
+
+def _check_power(place: str, kind: DeviceClass) -> None:
+    power, limit = mean_power(kind), POWER_LIMITS[kind.kind]
+    if power > limit:
+        raise ValueError(
+            f"{place}: it draws {power * 1e3:.4g} mW on average, and a {kind.kind} at most {limit * 1e3:.4g} mW; "
+            "expected less idle power, energy or inferences, or another kind"
+        )
+    if isinstance(kind.power, Rechargeable) and kind.power.charging <= power:
+        raise ValueError(
+            f"{place}.power.charging: {kind.power.charging * 1e3:.4g} mW does not exceed the {power * 1e3:.4g} mW that "
+            "the device draws, so it would never charge"
+        )
+
+
+def _check_regions(place: str, kind: DeviceClass, scenario: Scenario) -> None:
+    if not kind.regions:
+        return
+    check_known(f"{place}.regions", list(kind.regions), scenario.slice_names)
+    total = math.fsum(kind.regions.values())
+    if not math.isclose(total, 1.0, abs_tol=1e-6):
+        raise ValueError(f"{place}.regions: the shares add up to {total:.4g}, expected 1")
+
+
+def _check_weights(scenario: Scenario, edge: Edge) -> None:
+    """The slices weigh as much as the devices in them ask."""
+    if not any(kind.regions for kind in edge.devices):
+        return
+    asked = [kind.count * kind.usage for kind in edge.devices]
+    for place, name in enumerate(scenario.slice_names):
+        shares = (region_shares(scenario, kind)[place] for kind in edge.devices)
+        weight = math.fsum(part * share for part, share in zip(asked, shares, strict=True)) / math.fsum(asked)
+        if abs(weight - scenario.slice_weights[place]) > _SAME_SHARE:
+            raise ValueError(
+                f"slices: {name!r} has {scenario.slice_weights[place]:.1%} of the requests, and the devices in it ask "
+                f"{weight:.1%} of them; expected the same"
+            )
+
+
+def _check_centre(scenario: Scenario, edge: Edge) -> None:
+    """What the centre does with a fleet: waves in place of canaries, signals in place of inputs."""
+    if scenario.deployment.strategy != "direct":
+        raise ValueError(
+            f"deployment.strategy: {scenario.deployment.strategy} is for servers; on an edge fleet edge.ota.waves and "
+            "edge.ota.halt stage a release, expected direct"
+        )
+    halt = edge.ota.halt
+    if halt is not None and halt.signal is not None:
+        names = tuple(signal.name for signal in scenario.signals if signal.kind in ("proportion", "mean"))
+        check_known("edge.ota.halt.signal", halt.signal, names)
+        if edge.reports is None:
+            raise ValueError("edge.ota.halt.signal: devices report no signals without edge.reports")
+    for group in ("monitors", "triggers"):
+        for number, monitor in enumerate(getattr(scenario, group)):
+            if monitor.needs_features or monitor.metric == "prediction_distribution_shift":
+                raise ValueError(
+                    f"{group}[{number}].metric: {monitor.metric} needs what devices see, and it stays on them; "
+                    "expected metric: signal (duty cycle, false wakes)"
+                )
+            if monitor.signal is not None and edge.reports is None:
+                raise ValueError(f"{group}[{number}].signal: devices report none without edge.reports")

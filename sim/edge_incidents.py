@@ -1,0 +1,103 @@
+"""Incidents on a fleet of devices: what came with a release hits the devices that run it, and no others.
+
+It fades as devices leave the release, and has ended when none runs it any more: a newer release in the centre ends
+nothing by itself. Other failures, such as a bad season, hit all devices as they hit servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios.failures import Failure
+from scenarios.schema import Scenario
+from sim.incidents import TIME_SLACK, Incident, Incidents, Onset
+
+Array = NDArray[np.float64]
+
+
+class FleetIncidents(Incidents):
+    """Incidents of a run with a fleet of devices."""
+
+    def __init__(self, scenario: Scenario, onsets: list[Onset]) -> None:
+        super().__init__(scenario, onsets)
+        self.brought: list[tuple[int, Incident]] = []
+        """Incidents that came with a release, with its number."""
+        self.share: dict[int, Array] = {}
+        """By release that brought an incident: its share of the devices in each window, (windows,), as they end."""
+
+    def came_with(self, incident: Incident, release: int) -> None:
+        """An incident is that of a release: two releases may bring the same failure to different devices."""
+        self._modes[incident.failure.name].remove(incident)
+        incident.leads = incident.onset.time
+        self.brought.append((release, incident))
+        self.share.setdefault(release, np.zeros(self.scenario.windows))
+
+    def drop_on(self, release: int) -> Array | None:
+        """Accuracy that a device on a release lacks in every window, (slices, windows); None where nothing is taken."""
+        edges = np.asarray(np.arange(self.scenario.windows + 1) * self.scenario.window, dtype=np.float64)
+        taken = super().drop(0, self.scenario.windows) if self._modes else None
+        for owner, incident in self.brought:
+            if owner != release or incident.failure.drop_in_service == 0.0:
+                continue
+            if taken is None:
+                taken = np.zeros((len(self.scenario.slice_names), self.scenario.windows))
+            taken[self._rows(incident.failure)] += incident.failure.drop_in_service * incident.mean_level(
+                edges
+            )
+        return taken
+
+    def drop(self, first: int, stop: int) -> Array | None:
+        """Accuracy taken from each slice of the fleet in windows first..stop-1, (slices, windows); None for nothing."""
+        taken = super().drop(first, stop)
+        for failure, level in self._on_devices(first, stop):
+            if failure.drop_in_service > 0.0:
+                if taken is None:
+                    taken = np.zeros((len(self.scenario.slice_names), stop - first))
+                taken[self._rows(failure)] += failure.drop_in_service * level
+        return taken
+
+    def move(self, signal: str, first: int, stop: int, value: Array) -> None:
+        """Apply the effects on a signal to its value (windows,), in place, over all devices."""
+        super().move(signal, first, stop, value)
+        for failure, level in self._on_devices(first, stop):
+            for effect in failure.effects:
+                if effect.signal == signal and effect.factor is not None:
+                    value *= 1.0 + (effect.factor - 1.0) * level
+                if effect.signal == signal and effect.add is not None:
+                    value += effect.add * level
+
+    def moved_on(self, release: int, signal: str, value: float, time: float) -> float:
+        """A signal as devices on a release show it at a moment (days), by what came with that release."""
+        for owner, incident in self.brought:
+            for effect in incident.failure.effects:
+                if owner == release and effect.signal == signal:
+                    level = incident.level_at(time)
+                    value *= 1.0 if effect.factor is None else 1.0 + (effect.factor - 1.0) * level
+                    value += (effect.add or 0.0) * level
+        return value
+
+    def gone(self, release: int, time: float) -> None:
+        """No device runs a release any more: what came with it is over."""
+        for owner, incident in self.brought:
+            if owner == release and incident.end > time + TIME_SLACK:
+                self.lapse(incident, time)
+
+    def _end(self, incident: Incident, time: float) -> None:
+        if any(incident is other for _, other in self.brought):
+            incident.end = time
+        else:
+            super()._end(incident, time)
+
+    def _on_devices(self, first: int, stop: int) -> Iterator[tuple[Failure, Array]]:
+        """What came with releases, with its size over the whole fleet in each window."""
+        edges = np.asarray(np.arange(first, stop + 1) * self.scenario.window, dtype=np.float64)
+        for release, incident in self.brought:
+            yield incident.failure, incident.mean_level(edges) * self.share[release][first:stop]
+
+    def _rows(self, failure: Failure) -> slice | list[int]:
+        if failure.slice is None:
+            return slice(None)
+        return [self.scenario.slice_names.index(failure.slice)]

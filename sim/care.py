@@ -131,6 +131,7 @@ class CareTeam:
         )  # fmt: skip
         turn = (np.arange(people.number) + self._lived) % cadence == 0
         turn &= (days >= care.recommending.least_days) & ~self._with_clinician
+        turn &= self._quiet_until != math.inf  # an alert waits: a clinician decides about this patient first
         alone = self._within_bounds(error, step)
         held = np.flatnonzero(turn & alone & (step == 0))
         version = self.run.plane.champion.version.number

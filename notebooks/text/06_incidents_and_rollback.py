@@ -74,8 +74,10 @@ WORLDS, WORKERS = (8, 1) if SHORT else (40, None)
 # Which of the two it is, people judge from a sample of requests.
 
 # %%
+settled = {"kind": "exponential", "initial_accuracy": 0.95, "decay": "0%/d"}  # nothing else changes
 daily = {"metric": "accuracy", "name": "daily", "threshold": 0.05, "window": "1d", "cadence": "1d"}
 failure = {"kind": "upstream_schema_change", "name": "schema", "rate": "12/y", "accuracy_drop": "10%"}
+operations = {"monitors": [daily], "response": {"repair": "6h", "on_call": {"mitigations": []}}}
 
 # %%
 system = scenarios.load(
@@ -84,12 +86,11 @@ system = scenarios.load(
     horizon="730d",
     window="1h",
     policies=["never"],
-    quality={"kind": "exponential", "initial_accuracy": 0.95, "decay": "0%/d"},
+    quality=settled,
     labels={"coverage": "1%", "delay": "2d"},
     signals=[{"name": "broken_rows", "kind": "proportion", "base": "0.1%", "layer": "schema"}],
     failures=[failure],
-    monitors=[daily],
-    response={"repair": "6h", "on_call": {"mitigations": []}},
+    **operations,
 )
 
 # %% [markdown]
@@ -207,7 +208,7 @@ release = {
     "title": "One bad release",
     "horizon": "2d",
     "window": "1h",
-    "quality": {"kind": "exponential", "initial_accuracy": 0.95, "decay": "0%/d"},
+    "quality": settled,
     "traffic.rate": "1M/d",
     "pipeline.bad_training": {"probability": "100%", "loss": "2%"},
 }
@@ -282,7 +283,7 @@ equal = {
     "title": "Tests of versions that do not differ",
     "horizon": "3y",
     "window": "6h",
-    "quality": {"kind": "exponential", "initial_accuracy": 0.95, "decay": "0%/d"},
+    "quality": settled,
     "labels.coverage": "5%",
 }
 counts = [1, 2, 5, 10]  # looks

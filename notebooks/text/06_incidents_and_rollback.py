@@ -58,7 +58,7 @@ import sim
 from sim.sequential import chance_beyond, limits_of
 
 SHORT = os.environ.get("HALFLIFE_SHORT") == "1"
-WORLDS, WORKERS = (8, 1) if SHORT else (40, None)
+WORLDS, WORKERS = (5, 1) if SHORT else (40, None)
 
 # %% [markdown]
 # ## Round 1: Where do the hours go?
@@ -213,7 +213,7 @@ release = {
     "pipeline.bad_training": {"probability": "100%", "loss": "2%"},
 }
 holds = np.array([1, 4, 8, 16])  # hours
-releases = range(100 if SHORT else 400)
+releases = range(60 if SHORT else 400)
 
 # %%
 stopped = pd.DataFrame(index=pd.Index(holds, name="hold (hours)"), columns=["0h", "6h"], dtype=float)
@@ -287,7 +287,7 @@ equal = {
     "labels.coverage": "5%",
 }
 counts = [1, 2, 5, 10]  # looks
-teams = range(5 if SHORT else 30)  # each tests a version every 15 days for three years
+teams = range(4 if SHORT else 30)  # each tests a version every 15 days for three years
 
 # %%
 announced = pd.DataFrame(index=pd.Index(counts, name="looks"), columns=["none", "pocock"], dtype=float)
@@ -362,7 +362,7 @@ plt.show()
 # %%
 knight = scenarios.load("knight_capital", horizon="213d")
 ways = ["base", "halt_first", "rehearsed_rollback"]
-days = analysis.compare_variants(knight, ways, replications=3 if SHORT else 20, seed=0, workers=WORKERS)
+days = analysis.compare_variants(knight, ways, replications=2 if SHORT else 20, seed=0, workers=WORKERS)
 loss = {name: days.values(name, "cost[incident]") / 1e6 for name in ways}
 pd.DataFrame(loss).describe().loc[["mean", "min", "max"]].round(0)  # million USD
 

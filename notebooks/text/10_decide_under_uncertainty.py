@@ -57,7 +57,7 @@ from analysis.sensitivity import sensitivity
 from analysis.settings import space_of
 
 SHORT = os.environ.get("HALFLIFE_SHORT") == "1"
-WORLDS, WORKERS = (5, 1) if SHORT else (30, None)
+WORLDS, WORKERS = (4, 1) if SHORT else (30, None)
 
 # %% [markdown]
 # The system is that of lab 04: the world changes in jumps, each takes 0.10 of accuracy until the model is retrained;
@@ -161,7 +161,7 @@ found.plot()["tornado"]
 # ### Run
 
 # %%
-points = 256 if SHORT else 1024
+points = 200 if SHORT else 1024
 worth = sensitivity(
     world, policies, inputs, methods=["value"], points=points, replications=2, seed=0, workers=WORKERS
 )
@@ -217,7 +217,7 @@ plt.show()
 
 # %%
 limits = [0.04, 0.05, 0.06, 0.07, 0.08]
-numbers = range(60 if SHORT else 300)
+numbers = range(50 if SHORT else 300)
 cost = pd.DataFrame(
     {
         limit: [

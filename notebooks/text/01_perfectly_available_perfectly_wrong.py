@@ -54,12 +54,14 @@ WORLDS = 40 if SHORT else 200
 # ## Round 1: Everything is green
 #
 # `retail_recsys` is a scenario of the library: a recommender whose customers slowly change their taste during
-# the first half of a year. The team watches uptime every hour, and looks at the sales once a quarter. This is
-# its story:
+# the first half of a year. Six times a year or so there is an outage, for some hours at most. The team
+# watches uptime every hour, and looks at the sales once a quarter: a fall of less than 10 % is taken for
+# season. A point of accuracy is worth a percent of 200 million USD of sales a year. (The scenario's `story`
+# says more, also what you are asked to predict: read it afterwards.)
 
 # %%
 retail = scenarios.load("retail_recsys")
-print(retail.story)
+print(retail.question)
 
 # %% [markdown]
 # ### Predict
@@ -72,8 +74,8 @@ print(retail.story)
 #
 # <details><summary>Hint</summary>
 #
-# The story says how long an outage lasts before somebody has repaired it, and that there are about six a
-# year. It also says how much is gone by day 182 for another reason.
+# Six outages of some hours: which part of a year is that? An outage takes everything, for hours; the change
+# of taste takes some points, for months.
 #
 # </details>
 #
@@ -320,9 +322,9 @@ assert ((check["simulated"] - check["formula"]).abs() < 4 * check["standard erro
 
 # %% [markdown]
 # **Round 3.** The trigger fires on day 311; it lets accuracy fall by 0.08, the schedule by less than 0.03. So
-# the schedule has the higher mean accuracy: the description of the figure says the opposite (it is in the
-# list of errata of `halflife worked-figures`, as `rotting_asset_trigger_day`). It is cheaper only while a
-# retraining is cheap compared with the accuracy that it saves. It retrains four times, the trigger once.
+# the schedule has the higher mean accuracy: the description of the figure says the opposite (the notes of
+# `halflife worked-figures` say so, under `rotting_asset_trigger_day`). It is cheaper only while a retraining
+# is cheap compared with the accuracy that it saves. It retrains four times, the trigger once.
 
 # %% tags=["solution"]
 first_day = economics.first_day_below(0.82, accuracy=0.90, decay=0.0003)

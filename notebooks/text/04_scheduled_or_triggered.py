@@ -60,8 +60,9 @@ WORLDS, WORKERS = (8, 1) if SHORT else (40, None)
 
 # %% [markdown]
 # The system of this lab: 100,000 queries a day, a query is worth 0.10 USD more when accuracy goes from 0 to
-# 1, and a retraining costs 5000 USD. The world changes in **jumps**: six a year on average, and each costs
-# 0.10 of accuracy until the model is retrained.
+# 1, and a retraining costs 5000 USD. The world changes in **jumps**: six a year on average. At each the state
+# of the *concept* (what the truth depends on) moves by 1, and each unit of distance from what the model has
+# learned costs 0.10 of accuracy (`concept_sensitivity`), until it is retrained.
 #
 # A label comes for 0.3 % of the queries, 300 a day. The trigger compares the accuracy of the last day with
 # what it was when the model went live, and retrains when it is more than 0.05 lower. It needs 60 labels to
@@ -189,15 +190,8 @@ compared = {
 }
 
 # %%
-columns = [
-    "annual_cost",
-    "half_width",
-    "mean_accuracy",
-    "retrains_per_year",
-    "false_alarms_per_year",
-    "skill",
-]
-pd.concat({name: found.table()[columns] for name, found in compared.items()}).round(3)
+columns = ["annual_cost", "half_width", "mean_accuracy", "retrains_per_year", "false_alarms_per_year"]
+pd.concat({name: found.table()[[*columns, "skill"]] for name, found in compared.items()}).round(3)
 
 # %% [markdown]
 # The `oracle` knows the future: nobody can be cheaper but by luck. The column `skill` is what a policy saves,

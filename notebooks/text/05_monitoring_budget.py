@@ -54,11 +54,11 @@ WORLDS, WORKERS, HORIZON = (6, 1, "90d") if SHORT else (20, None, "180d")
 
 # %% [markdown]
 # `monitoring_budget` is a scenario of the library: a recommender with eight monitors on eight layers, and
-# seven ways to fail. Its story:
+# seven ways to fail. (Its `story` gives away some of what you are asked to predict: read it afterwards.)
 
 # %%
 service = scenarios.load("monitoring_budget", horizon=HORIZON)
-print(service.story)
+print(service.question)
 
 # %% [markdown]
 # ## Round 1: The bill, and what is not on it
@@ -256,7 +256,7 @@ entries = ["freshness", "schema", "accuracy"] if SHORT else ["freshness", "schem
 menu = [{"name": entry, "options": ["off", "on"]} for entry in entries]
 choices = scenarios.load("monitoring_budget", horizon=HORIZON, menu=menu)
 budget = analysis.budget(choices, replications=WORLDS, full=True, seed=0, workers=WORKERS)
-plans = budget.table().set_index("plan")[["monitoring", "loss", "undetected_share", "frontier"]]
+plans = budget.table().set_index(entries)[["monitoring", "loss", "undetected_share", "frontier"]]
 plans.assign(total=plans["monitoring"] + plans["loss"]).sort_values("total").round(2)  # USD per year
 
 # %% [markdown]

@@ -80,14 +80,14 @@ def plot_version_mix(result: EdgeResult, ax: Axes | None = None) -> Axes:
 
 
 def plot_ages(result: EdgeResult, ax: Axes | None = None) -> Axes:
-    """Age of the models on devices over time: quantiles and mean, days since their data cut. Returns the axes."""
+    """Age of the models on devices over time: median and P10 to P90, days since their data cut. Returns the axes."""
     ax = ax or new_axes(8.0, 3.2)
     low, middle, high = (result.age_quantile(quantile) for quantile in AGE_QUANTILES)
     ax.fill_between(result.moments, low, high, step="mid", color=PALE, alpha=0.6, lw=0, label="P10 to P90")
     ax.step(result.moments, middle, where="mid", color=INK, lw=1.5, label="median")
     for release in result.raw_releases:
         ax.axvline(release.left, color=GREY, lw=0.6, zorder=0)
-    ax.set(xlabel="time (days)", ylabel="age of the model (days)", xlim=(0.0, result.scenario.horizon))
+    ax.set(xlabel="time (days)", ylabel="since its data cut (days)", xlim=(0.0, result.scenario.horizon))
     ax.set_ylim(bottom=0.0)
     _entitle(ax, "Age of the models on devices (grey lines: releases leave)", result.scenario.title)
     legend_below(ax, ax.get_legend_handles_labels()[0])

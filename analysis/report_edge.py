@@ -44,8 +44,8 @@ def edge_text(result: EdgeResult) -> str:
     assert edge is not None  # there is a result of it
     figures = {
         "devices": f"{edge.count:,}",
-        "age of models, mean": f"{summary['model_age_mean_days']:.1f} d",
-        "age of models at the end": ages,
+        "age of models (data cut), mean": f"{summary['model_age_mean_days']:.1f} d",
+        "age of models (data cut), end": ages,
         "on a stale release": f"{summary['stale_share']:.1%}",
         **({} if edge.supported is None else {"on a retired release": f"{summary['retired_share']:.1%}"}),
         "simple model, off": f"{summary['simple_share']:.1%}, {summary['off_share']:.1%}",

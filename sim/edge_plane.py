@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.failures import Failure
 from sim.dataplane import LONGEST_BLOCK, DataPlane
 from sim.devices import Devices
 from sim.edge_answers import BRICK, Answers
@@ -49,13 +50,14 @@ class EdgePlane(DataPlane):
         self.fleet_incidents = incidents
         self.devices = Devices(world, self.edge)
         groups = list(self.devices.groups)
-        self.answers = Answers(self.edge, groups, self.devices.group_sizes, len(self.weights))
+        sizes, slices = self.devices.group_sizes, len(self.weights)
+        self.answers = Answers(self.edge, groups, sizes, slices)
+        self.alone = Answers(self.edge.model_copy(update={"offload": None}), groups, sizes, slices)
+        """What devices answer themselves, which is what they tell of."""
         self.versions: list[Version] = []
         """By release number."""
         self.tables: list[Array] = []
         """By release number: (slices, windows) accuracy without incidents, 0 before it was published."""
-        self.usual_accuracy = 0.0
-        """Accuracy of the fleet with the model that it came with, as it was at the start."""
         self.reference = np.zeros(len(self.weights))
         """(slices,) accuracy that the newest release would have had when it left, were it on all devices."""
         self.mix: list[Array] = []
@@ -94,13 +96,13 @@ class EdgePlane(DataPlane):
         if not self.versions:
             self._know(version, now)
         self.settle(now)
-        self.reference = self._if_all_ran(version, now)
+        self.reference = self._if_all_ran(version, now, self.answers)
         first_full = window + (1 if part > 0.0 else 0)
         champion = Champion(
             version, now, window, first_full, self.reference, float(self.weights @ self.reference)
         )
         if not self.champions:
-            self.usual_accuracy = champion.fresh_accuracy
+            self.told.usual = float(self.weights @ self._if_all_ran(version, now, self.alone))
         for watch in self.watches:
             watch.reset(replace(champion))
         if self.scanned > 0:  # it is counted from what the fleet was, and then from the best that it becomes
@@ -136,6 +138,17 @@ class EdgePlane(DataPlane):
         """What incidents do has changed: devices see it from here on."""
         self.settle(now)
         self._teach()
+
+    def carries(self, failure: Failure, version: int, now: float) -> bool:
+        """Whether a failure that belongs to the version of that number can begin: it is run, and has not begun yet.
+
+        It has begun where devices have kept the version while a newer one was tried and stopped.
+        """
+        self.settle(now)
+        release = next(r for r, known in enumerate(self.versions) if known.number == version)
+        runs = int(self.devices.counts()[:, release, :BRICK].sum())
+        newest = version == self.champion.version.number
+        return (newest or runs > 0) and not self.fleet_incidents.there(failure, release, now)
 
     def came_with(self, incident: Incident, version: int) -> None:
         """An incident came with the version of that number: it hits the devices that run it."""
@@ -245,12 +258,12 @@ class EdgePlane(DataPlane):
         table = self.tables[release]
         self.devices.learn(release, table if drop is None else np.maximum(table - drop, 0.0))
 
-    def _if_all_ran(self, version: Version, now: float) -> Array:
+    def _if_all_ran(self, version: Version, now: float, answers: Answers) -> Array:
         """Accuracy of each slice were a version on all devices as they are now, (slices,)."""
         counts = self.devices.counts().sum(axis=1, keepdims=True)[None].astype(np.float64)
         window = min(self._window_of(now)[0], self.windows - 1)
         own = self._accuracy(version, now, now, window)[:, None]
-        return self.answers.accuracy(counts, own[None], own)[:, 0]
+        return answers.accuracy(counts, own[None], own)[:, 0]
 
     def _best_so_far(self, first: int, stop: int) -> None:
         """A loss is counted from the best that the fleet was since a release left, as it takes its time to spread."""
@@ -271,7 +284,7 @@ class EdgePlane(DataPlane):
         self.offloaded[first:stop] = self.answers.offloaded(counts)
         self.latency[first:stop] = self.answers.mean_latency(counts)
         for release, share in self.fleet_incidents.share.items():
-            share[first:stop] = self.answers.share_on(counts, release)
+            share[:, first:stop] = self.answers.share_on(counts, release)
             if release != self.release_of(self.champion.version) and by_release[-1, release] == 0.0:
                 ran = np.flatnonzero(by_release[:, release])
                 left = first + (int(ran[-1]) + 1 if len(ran) else 0)

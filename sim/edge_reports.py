@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from scenarios.signals import Mean, Proportion
 from sim.devices import Told as ToldInWindows
-from sim.edge_answers import Answers
+from sim.edge_answers import FULL, Answers
 from sim.kernels import sampling
 from sim.monitoring import SignalWatch, Watch
 from sim.signal_readings import MeanReading, ProportionReading, RequestReading, normal_tails, running_sum
@@ -29,10 +29,11 @@ class Told:
 
     def __init__(self, world: World, answers: Answers) -> None:
         scenario = world.scenario
-        self.answers = answers
+        self.usual = 0.0
+        """Accuracy of what devices answer themselves, with the model that they came with, as it was at the start."""
         per_day = world.requests / scenario.window / answers.asks.sum()
-        self.rate = per_day[:, None] * answers.usage
-        """(windows, groups) requests of one device a day."""
+        self.rate = per_day[:, None] * (answers.usage * (1.0 - answers.sent[:, FULL]))
+        """(windows, groups) requests of one device a day that it answers itself, with the full model."""
         self.reports = np.zeros((scenario.windows, 0))
         """(windows, releases)"""
         self.requests = np.zeros((scenario.windows, 0))
@@ -115,7 +116,7 @@ class _Reported(RequestReading):
 
     def observe(self, first: int, stop: int, lost: Array) -> None:
         """Measure windows first..stop-1 by the reports that arrived in them."""
-        told = self.watch.usual_accuracy - self.told.accuracy(first, stop)
+        told = self.told.usual - self.told.accuracy(first, stop)
         super().observe(first, stop, told)
 
     def keep(self, first: int, stop: int, number: Array, total: Array) -> None:

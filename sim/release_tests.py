@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 from scipy.special import bdtr, bdtrc, ndtri
 
 from scenarios.ota import Halt
@@ -64,29 +65,35 @@ def halt_power(reports: int, failure: float, plan: Halt) -> float:
 def proxies_found(run: Run, plane: EdgePlane, found: Release, plan: Halt) -> tuple[bool, str]:
     """Whether a signal is significantly worse on devices that run the release than on the others, one-sided.
 
-    Reports since it left are compared; each tells of the time since its device took what it runs.
+    Reports since it left are compared; each tells of the time since its device took what it runs. The others are all
+    other releases together, with what came with them, whichever classes of devices were the first to take this one.
     """
     signal = run.scenario.signal(plan.signal or "")
     assert isinstance(signal, Proportion | Mean)  # the schema has checked it
     assert run.scenario.edge is not None
     assert run.scenario.edge.reports is not None
     told, first, stop = plane.told, int(found.left / plane.window + 1e-9), plane.scanned
-    sums = [part[first:stop].sum(axis=0) for part in (told.reports, told.requests, told.right)]
-    mine = [float(part[found.number]) for part in sums]
-    others = [float(part.sum()) - own for part, own in zip(sums, mine, strict=True)]
+    reports, requests, right = (
+        part[first:stop].sum(axis=0) for part in (told.reports, told.requests, told.right)
+    )
+    arms = [[found.number], [r for r in range(len(reports)) if r != found.number]]
+    mine, others = ((float(reports[arm].sum()), float(requests[arm].sum())) for arm in arms)
     if min(mine[0], others[0]) < plan.minimum or min(mine[1], others[1]) < 1.0:
-        return False, f"{mine[0]:,.0f} reports of {signal.name} are too few"
-    levels = []
-    for release, (_, requests, right) in ((found.number, mine), (-1, others)):
-        lost = plane.usual_accuracy - right / requests
+        fewest = "it" if mine[0] < plan.minimum else "the others"
+        number = mine[0] if mine[0] < plan.minimum else others[0]
+        return False, f"{number:,.0f} reports of {signal.name} on {fewest} are too few"
+    shown = np.zeros(len(reports))
+    for release in np.flatnonzero(requests > 0.0):
+        lost = told.usual - right[release] / requests[release]
         level = signal.base + signal.per_accuracy_lost * lost
-        levels.append(plane.fleet_incidents.moved_on(release, signal.name, level, run.now))
+        shown[release] = plane.fleet_incidents.moved_on(int(release), signal.name, level, run.now)
+    levels = [float(np.average(shown[arm], weights=requests[arm])) for arm in arms]
     luck = run.world.stream_at(f"proxy:{signal.name}", run.now)
     worse = 1.0 if signal.per_accuracy_lost >= 0.0 else -1.0
     noise = run.scenario.edge.reports.noise
     means, errors, numbers = [], [], []
-    for level, (reports, requests, _) in zip(levels, (mine, others), strict=True):
-        number = round(requests)
+    for level, (told_by, covered) in zip(levels, (mine, others), strict=True):
+        number = round(covered)
         if isinstance(signal, Proportion):
             chance = min(max(level, 0.0), 1.0)
             seen = luck.binomial(number, chance) / number
@@ -94,7 +101,7 @@ def proxies_found(run: Run, plane: EdgePlane, found: Release, plan: Halt) -> tup
         else:
             sd = signal.sd
             seen = level + sd / math.sqrt(number) * luck.standard_normal()
-        added = noise / math.sqrt(reports)
+        added = noise / math.sqrt(told_by)
         means.append(seen + added * luck.standard_normal())
         errors.append(math.hypot(sd / math.sqrt(number), added))
         numbers.append(number)

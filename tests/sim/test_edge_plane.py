@@ -73,6 +73,19 @@ def test_offloaded_requests_are_answered_by_the_newest_release() -> None:
     assert fleet.summary["offload_share"] == pytest.approx(0.1)
 
 
+def test_devices_report_of_what_they_answer_themselves() -> None:
+    steady: dict[str, Any] = {
+        "signals": [SIGNAL],
+        "monitors": [{"metric": "signal", "signal": "wakes", "threshold": 0.5, "sampling": "none"}],
+        "quality": {"kind": "exponential", "initial_accuracy": 0.9, "decay": "0%/d"},
+    }
+    offload = {"share": 0.8, "gain": 0.1}
+    alone = sim.run(small_edge({"reports": {}}, **steady))
+    helped = sim.run(small_edge({"reports": {}, "offload": offload}, **steady))
+    for run in (alone, helped):
+        np.testing.assert_allclose(run.scores["wakes"][5:], SIGNAL["base"], rtol=1e-6)
+
+
 def test_slices_are_the_regions_of_the_devices() -> None:
     slices = [{"name": "north", "weight": 0.25, "decay": "2%/d"}, {"name": "south", "weight": 0.75}]
     fleet = sim.run(small_edge(device={"regions": {"north": 0.25, "south": 0.75}}, slices=slices))
@@ -126,6 +139,39 @@ def test_what_comes_with_a_release_hits_the_devices_that_run_it() -> None:
     assert lost[20] == pytest.approx(0.3 * 0.2, abs=0.02)
     assert broken.edge.summary["blast_devices"] == broken.edge.installed[1][0]
     assert broken.costs["incident"] == pytest.approx(0.01 * float(broken.requests @ lost))
+
+
+def test_what_comes_with_a_release_hits_a_slice_as_its_devices_run_it() -> None:
+    slices = [{"name": "near", "weight": 0.5}, {"name": "far", "weight": 0.5}]
+    common: dict[str, Any] = {"kind": "gateway", "count": 1000, "full": {"size": "1 MB"}}
+    devices = [
+        common | {"name": "quick", "regions": {"near": 1.0}, "link": {"contact": "1h"}},
+        common | {"name": "slow", "regions": {"far": 1.0}, "link": {"contact": "300d"}},
+    ]
+    failures = [{"name": "bug", "trigger": {"on": "deployment"}, "accuracy_drop": 0.3, "slice": "near"}]
+    quality = {"kind": "exponential", "initial_accuracy": 0.9, "decay": "0%/d"}
+    broken = sim.run(
+        small_edge({"devices": devices}, slices=slices, failures=failures, quality=quality),
+        Dates(np.array([5.0])),
+    )
+    np.testing.assert_allclose(broken.accuracy[0, 8:], 0.6, atol=2e-3)
+    np.testing.assert_allclose(broken.accuracy[1], 0.9, rtol=1e-9)
+
+
+def test_losses_go_to_the_release_that_brought_them() -> None:
+    ota = {"waves": [{"share": 0.1, "hold": "60d"}, {"share": 1.0}]}
+    drop: dict[str, Any] = {"accuracy_drop": 0.2}
+    failures = [
+        drop | {"name": "bug", "trigger": {"on": "deployment"}},
+        drop | {"name": "season", "onsets": ["20d"]},
+    ]
+    found = sim.run(small_edge({"ota": ota}, failures=failures), Dates(np.array([10.0])))
+    bug, season = found.raw_incidents
+    assert found.edge is not None
+    assert found.costs["incident"] == pytest.approx(bug.loss + season.loss)
+    worth = 0.01 * found.requests
+    assert bug.loss == pytest.approx(0.2 * float(worth[10:] @ found.edge.shares[10:, 1]), rel=0.02)
+    assert season.loss == pytest.approx(0.2 * float(worth[20:].sum()), rel=0.02)
 
 
 def test_what_came_with_a_release_is_over_when_no_device_runs_it() -> None:

@@ -146,7 +146,7 @@ class Ota(Component):
             chances |= {"defect.failure": self.defect.failure, "defect.brick": self.defect.brick}
         if sum(chances.values()) > 1.0 + 1e-9:
             raise ValueError(
-                f"{' + '.join(chances)}: they add up to {sum(chances.values()):.4g}, expected at most 1, as an "
+                f"failure: {' + '.join(chances)} add up to {sum(chances.values()):.4g}, expected at most 1, as an "
                 "installation either fails or leaves a brick"
             )
         return self

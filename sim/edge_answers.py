@@ -67,6 +67,10 @@ class Answers:
         """Share of all requests that somebody else answers, (n,)."""
         return self._by_requests(counts, self.sent) / float(self.total.sum())
 
+    def answered(self, counts: Array) -> Array:
+        """Share of all requests that anybody answers, (n,)."""
+        return self._by_requests(counts, np.ones_like(self.sent)) / float(self.total.sum())
+
     def mean_latency(self, counts: Array) -> Array:
         """Mean time of the requests that are answered, days, (n,); NaN where none is."""
         each = (1.0 - self.sent) * self.latency + self.sent * self.away[:, None]

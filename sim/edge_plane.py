@@ -68,6 +68,7 @@ class EdgePlane(DataPlane):
         """Device-days of each class in each state."""
         self.offloaded = np.zeros(self.windows)
         self.latency = np.full(self.windows, np.nan)
+        self._unanswered = np.zeros(self.windows)
         self.told = Told(world, self.answers)
         read_what_devices_tell(watches, self.told)
 
@@ -120,6 +121,10 @@ class EdgePlane(DataPlane):
     def fallen(self, window: int) -> Array:
         """How far each slice is below the newest release on all devices as it left, (slices,)."""
         return np.asarray(self.reference - self.unharmed[:, window])
+
+    def unanswered(self) -> Array:
+        """Share of the requests of each window that meet a device without power or model, or a brick, (windows,)."""
+        return self._unanswered
 
     def mix_of_windows(self) -> Array:
         """Devices that run each release in each window, bricks left out, (windows, releases)."""
@@ -283,6 +288,7 @@ class EdgePlane(DataPlane):
         np.add.at(self.tiers_of_classes, self.answers.kind, self.window * counts.sum(axis=(0, 2)))
         self.offloaded[first:stop] = self.answers.offloaded(counts)
         self.latency[first:stop] = self.answers.mean_latency(counts)
+        self._unanswered[first:stop] = 1.0 - self.answers.answered(counts)
         for release, share in self.fleet_incidents.share.items():
             share[:, first:stop] = self.answers.share_on(counts, release)
             if release != self.release_of(self.champion.version) and by_release[-1, release] == 0.0:

@@ -1,7 +1,7 @@
 """Incidents on a fleet of devices: what came with a release hits the devices that run it, and no others.
 
-It fades as devices leave the release, and has ended when none runs it any more: a newer release in the centre ends
-nothing by itself. Other failures, such as a bad season, hit all devices as they hit servers.
+It fades as devices leave the release, and has ended when none runs it any more: neither a newer release nor a repair
+in the centre ends anything by itself. Other failures, such as a bad season, hit all devices as they hit servers.
 """
 
 from __future__ import annotations
@@ -89,6 +89,17 @@ class FleetIncidents(Incidents):
                     value += (effect.add or 0.0) * level
         return value
 
+    def on_devices(self, incident: Incident) -> bool:
+        """Whether an incident came with a release, so that it is on the devices that run it."""
+        return any(incident is other for _, other in self.brought)
+
+    def repair(self, incident: Incident, time: float) -> None:
+        """Remove the cause in the centre: what is on devices stays there until they run something else."""
+        if not self.on_devices(incident):
+            super().repair(incident, time)
+        elif incident.end >= time:
+            self.on_repair(incident)
+
     def gone(self, release: int, time: float) -> None:
         """No device runs a release any more: what came with it is over."""
         for owner, incident in self.brought:
@@ -96,7 +107,7 @@ class FleetIncidents(Incidents):
                 self.lapse(incident, time)
 
     def _end(self, incident: Incident, time: float) -> None:
-        if any(incident is other for _, other in self.brought):
+        if self.on_devices(incident):
             incident.end = time
         else:
             super()._end(incident, time)

@@ -162,8 +162,10 @@ class EdgePlane(DataPlane):
         self._teach()
 
     def repaired(self, incident: Incident, now: float) -> None:
-        """An incident has ended: monitors that could see it start afresh."""
+        """An incident has ended: monitors that could see it start afresh, unless it is still on devices."""
         self.settle(now)
+        if incident.end > now:
+            return
         self._teach()
         window, part = self._window_of(now)
         first_full = window + (1 if part > 0.0 else 0)

@@ -187,6 +187,31 @@ def test_what_came_with_a_release_is_over_when_no_device_runs_it() -> None:
     assert second.end == 60.0
 
 
+def test_a_repair_in_the_centre_reaches_no_device() -> None:
+    ota = {"waves": [{"share": 0.2, "hold": "60d"}, {"share": 1.0}]}
+    failures = [
+        {"name": "bug", "trigger": {"on": "deployment"}, "accuracy_drop": 0.3},
+        {"name": "season", "onsets": ["30d"], "accuracy_drop": 0.1},
+    ]
+    runs = []
+    for mends in (False, True):
+        run = Run(World(small_edge({"ota": ota}, failures=failures)), Dates(np.array([5.0])))
+
+        def mend(run: Run = run) -> Any:
+            yield run.env.timeout(40.0)
+            for incident in run.incidents.all:
+                run.incidents.repair(incident, run.now)
+                run.plane.repaired(incident, run.now)
+
+        if mends:
+            run.env.process(mend())
+        runs.append(run.play())
+    left, mended = runs
+    ends = {incident.failure.name: incident.end for incident in mended.raw_incidents}
+    assert ends == {"bug": 60.0, "season": 40.0}
+    np.testing.assert_allclose(mended.accuracy[0, 40:], left.accuracy[0, 40:] + 0.1, rtol=1e-9)
+
+
 def test_attackers_answer_releases_and_devices_learn_of_it() -> None:
     drift = [{"kind": "adversarial", "mean": 2.0, "delay": "2.3d", "features": "all"}]
     given: dict[str, Any] = {

@@ -50,11 +50,16 @@ class Told:
 
     def add(self, first: int, stop: int, told: ToldInWindows) -> None:
         """Take in the reports of windows first..stop-1."""
+        number, covered, right = self.by_group(first, stop, told)
+        self.reports[first:stop] = number.sum(axis=1)
+        self.requests[first:stop] = covered.sum(axis=1)
+        self.right[first:stop] = right.sum(axis=1)
+
+    def by_group(self, first: int, stop: int, told: ToldInWindows) -> tuple[Array, Array, Array]:
+        """Reports, requests that they cover, and how many of these were right, each (windows, groups, releases)."""
         mean = np.divide(told.accuracy, told.number, out=np.zeros_like(told.accuracy), where=told.number > 0)
         covered = told.device_days * self.rate[first:stop, :, None]
-        self.reports[first:stop] = told.number.sum(axis=1)
-        self.requests[first:stop] = covered.sum(axis=1)
-        self.right[first:stop] = (covered * mean).sum(axis=1)
+        return told.number.astype(np.float64), covered, covered * mean
 
     def accuracy(self, first: int, stop: int) -> Array:
         """Mean accuracy of the requests that reports of each window cover, (windows,); 1 without any."""

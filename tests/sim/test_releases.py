@@ -205,6 +205,31 @@ def test_a_fault_that_the_other_devices_have_as_well_does_not_stop_a_release(fir
     assert verdicts == [not first_has_it]
 
 
+@pytest.mark.parametrize("steady", [True, False])
+def test_classes_that_are_worse_anyhow_do_not_stop_a_release(steady: bool) -> None:
+    common: dict[str, Any] = {"kind": "gateway", "count": 500}
+    quick = {"name": "quick", "link": {"contact": "6h"}, "full": {"size": "1 MB", "loss": 0.2}}
+    slow = {"name": "slow", "link": {"contact": "10d"}, "full": {"size": "1 MB"}}
+    halt = {"on": ["proxies"], "signal": "wakes", "alpha": 0.05}
+    worse = [{"name": "bug", "trigger": {"on": "deployment"}, "accuracy_drop": 0.05}]
+    scenario = small_edge(
+        {
+            "devices": [common | quick, common | slow],
+            "ota": {"waves": [{"share": 0.5, "hold": "6d"}, {"share": 1.0}], "halt": halt},
+            "reports": {"every": "1d"},
+        },
+        signals=[{"name": "wakes", "kind": "proportion", "base": 0.05, "per_accuracy_lost": 0.2}],
+        quality={"kind": "exponential", "initial_accuracy": 0.9, "decay": "0%/d"},
+        traffic={"rate": "100k/d"},
+        horizon="15d",
+        failures=[] if steady else worse,
+    )
+    halted = sum(
+        sim.run(scenario, Dates(np.array([5.0])), seed).summary["halted_releases"] for seed in range(20)
+    )
+    assert halted <= 5 if steady else halted == 20  # 1 of 20 by chance; more than 5 once in 3,000
+
+
 def test_somebody_can_ask_a_release_back() -> None:
     run = Run(World(small_edge({"ota": {"waves": WAVES}})), Dates(np.array([2.0])))
 

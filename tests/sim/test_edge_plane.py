@@ -64,6 +64,18 @@ def test_a_simple_model_and_an_empty_battery_cost_accuracy() -> None:
     assert empty.edge.states[0, SIMPLE] == 2000
 
 
+def test_reviewers_set_nothing_right_that_no_device_has_answered() -> None:
+    power = {"kind": "cell", "capacity": "10 J", "initial": 0.01, "idle": "1 uW", "replacement": "400d"}
+    review = {"share": 0.05, "error_share": 0.2, "reviewers": 50, "service": "5min", "accuracy": 1.0}
+    dark = sim.run(small_edge(device={"power": power, "inferences": "1/d"}, review=review))
+    lit = sim.run(small_edge(review=review))
+    assert dark.gained is not None
+    assert lit.gained is not None
+    assert dark.accuracy[0, 2:].tolist() == [0.0] * 58
+    np.testing.assert_allclose(dark.gained[2:], 0.0, atol=1e-12)
+    assert lit.gained[10:50].mean() > 0.01
+
+
 def test_offloaded_requests_are_answered_by_the_newest_release() -> None:
     link = {"contact": "1d", "online": "6h", "offline": "18h"}
     offload = {"share": 0.4, "gain": 0.05, "price": "$1/k"}

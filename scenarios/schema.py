@@ -258,6 +258,10 @@ class Scenario(Component):
         """
         from scenarios.loader import validate_mapping
 
+        if not isinstance(changes, Mapping | None):
+            raise TypeError(
+                f"changes: got {shown(changes)}, expected values by path, such as {{'horizon': '100d'}}"
+            )
         return validate_mapping(self._written, {**(changes or {}), **overrides}, base_dir=self._base_dir)
 
     def __repr__(self) -> str:

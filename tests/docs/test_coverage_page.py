@@ -14,12 +14,6 @@ from scenarios.loader import library_names
 PAGE = ROOT / "docs" / "coverage.md"
 SOURCE = ROOT.parent / "shared" / "reference" / "source_chapter.md"
 NOTHING = "–"
-PLANNED = {
-    *("smoke_detector", "oura_ring", "tesla_ota", "clinaiops_hypertension", "mobile_keyboard"),
-    *("scenarios/edge.py", "scenarios/ota.py", "sim/edge_plane.py", "sim/releases.py"),
-    *("scenarios/care.py", "sim/care.py"),
-}
-"""Named already, and on their way."""
 
 
 def table(heading: str) -> list[list[str]]:
@@ -54,20 +48,14 @@ def headings(source: Path) -> list[str]:
 
 
 def test_the_scenarios_exist():
-    missing = named(1) - set(library_names())
-    assert missing <= PLANNED
+    assert named(1) <= set(library_names())
 
 
 @pytest.mark.parametrize("column", [2, 3], ids=["modules", "tests"])
 def test_the_files_exist(column):
     names = named(column)
     assert names
-    assert {name for name in names if not (ROOT / name).is_file()} <= PLANNED
-
-
-def test_what_has_come_is_no_longer_planned():
-    come = {name for name in PLANNED if name in library_names() or (ROOT / name).is_file()}
-    assert come == set(), "take these out of PLANNED, and name their tests on the page"
+    assert {name for name in names if not (ROOT / name).is_file()} == set()
 
 
 def test_an_empty_cell_has_a_reason():

@@ -74,6 +74,8 @@ def test_a_release_that_fails_is_halted_and_recalled() -> None:
     kept = play(2.0, ota=ota | {"halt": {"accepted": 0.02, "recall": False}})
     assert kept.edge is not None
     assert 0.02 < kept.edge.shares[-1, 1] < 0.1
+    assert kept.summary["vulnerable_share"] == pytest.approx(kept.edge.shares[5:, 1].sum() / 60.0)
+    assert 0.0 < found.summary["vulnerable_share"] < 0.1 * kept.summary["vulnerable_share"]
 
 
 def test_what_a_version_carries_does_not_begin_again_on_devices_that_kept_it() -> None:

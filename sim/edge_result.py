@@ -28,9 +28,9 @@ Array = NDArray[np.float64]
 AGE_QUANTILES = (0.1, 0.5, 0.9)
 EDGE_FIGURES = (
     "model_age_mean_days", "model_age_p90_days", "stale_share", "retired_share", "vulnerable_share", "releases",
-    "halted_releases", "blast_devices", "blast_device_days", "bricks", "failed_installs", "ota_gb", "check_ins", "reports",
-    "simple_share", "off_share", "offload_share", "latency_ms", "energy_wh_per_device_day", "cell_replacements",
-    "contributions",
+    "halted_releases", "blast_devices", "blast_device_days", "bricks", "failed_installs", "ota_gb", "check_ins",
+    "reports", "simple_share", "off_share", "offload_share", "latency_ms", "energy_wh_per_device_day",
+    "cell_replacements", "contributions",
 )  # fmt: skip
 """Figures of a run's summary where the scenario has a fleet of devices."""
 ENERGY_USES = ("idle", "inference", "radio", "check_in", "install", "report", "contribution")

@@ -73,7 +73,7 @@ def review_warnings(scenario: Scenario) -> list[str]:
 
 
 def _fleet(scenario: Scenario) -> list[str]:
-    """What is played in small, and what schedules do not go with the trains of a fleet of devices."""
+    """What searches play with a smaller fleet of devices."""
     edge = scenario.edge
     if edge is None or edge.count <= SAMPLE:
         return []

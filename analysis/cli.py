@@ -109,6 +109,7 @@ def run(
     """Play one replication under one policy, with its full event trace."""
     found = load(scenario, overrides, overlays)
     with user_errors():
+        from analysis.feasibility import review_warnings
         from analysis.report import run_document, run_text, save_run
         from analysis.trace_events import save_trace, trace_path
         from analysis.tuning import resolved
@@ -124,6 +125,7 @@ def run(
             from sim.fleet_days import run_fleet
 
             served = run_fleet(found, seed, replication=replication)
+        tell_warnings(review_warnings(found))
         prepare(out)
         files = save_run(result, out) if out else []
         if trace_out is not None:

@@ -52,7 +52,7 @@ def list_scenarios(
             [{"name": n, "title": s.title, "question": s.question, "topic": s.topic} for n, s in entries]
         )
         return
-    typer.echo("\n\n".join(_by_topic(entries)))
+    typer.echo("\n\n".join(_by_topic(entries)) or f"No scenario of the library is of the topic {wanted}.")
 
 
 def _topic(given: str | None) -> str | None:
@@ -135,7 +135,9 @@ def _told(found: Any) -> Iterable[str]:
 
 
 def _hanging(first: str, text: str) -> str:
-    """A wrapped text whose further lines stand under its first word."""
+    """A wrapped text whose further lines stand under its first word; without a text, what it begins with."""
+    if not text.strip():
+        return first.rstrip()
     return textwrap.fill(
         " ".join(text.split()), WIDTH, initial_indent=first, subsequent_indent=" " * len(first),
         break_long_words=False, break_on_hyphens=False,

@@ -21,17 +21,23 @@ from analysis.command_line import (
     tell_files,
     user_errors,
 )
-from analysis.completion import complete_policy
+from analysis.completion import complete_policy, complete_setting
 
 if TYPE_CHECKING:
     from analysis.designs import Design
     from analysis.sweep import Plan
 
 VARY = "path=a,b,c or path=low..high:count[:log]; all combinations; repeatable"
-Vary = Annotated[list[str] | None, typer.Option(metavar="PATH=VALUES", help=VARY)]
+Vary = Annotated[
+    list[str] | None, typer.Option(metavar="PATH=VALUES", help=VARY, autocompletion=complete_setting)
+]
 Pair = Annotated[
     list[str] | None,
-    typer.Option(metavar="PATH=VALUES", help="lists that advance together; repeat for each path"),
+    typer.Option(
+        metavar="PATH=VALUES",
+        help="lists that advance together; repeat for each path",
+        autocompletion=complete_setting,
+    ),
 ]
 Overlay = Annotated[
     list[str] | None,

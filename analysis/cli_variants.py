@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from analysis.command_line import conclude, policy_from, prepare, show_json, tell_files, tell_warnings
-from analysis.completion import complete_overlay
+from analysis.completion import complete_variant
 
 Variants = Annotated[
     list[str] | None,
@@ -20,7 +20,7 @@ Variants = Annotated[
         metavar="NAME[=OVERLAY[+OVERLAY]][@POLICY]",
         help="compare ways to run the system instead, the first is the baseline; e.g. ad_hoc, base or "
         "night=ad_hoc+own.yaml@scheduled:90d; repeatable",
-        autocompletion=complete_overlay,
+        autocompletion=complete_variant,
     ),
 ]
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -354,6 +355,9 @@ def check_plan(replications: int | None, precision: float | None, limit: int) ->
     """Raise ValueError for numbers of replications that cannot be."""
     if precision is not None and not 0.0 < precision < 1.0:
         raise ValueError(f"precision: got {precision}, expected a fraction such as 0.05")
+    for name, given in (("replications", replications), ("max_replications", limit)):
+        if given is not None and (isinstance(given, bool) or not isinstance(given, Integral)):
+            raise ValueError(f"{name}: got {given!r}, expected a whole number")
     if replications is not None and replications < 1:
         raise ValueError(f"replications: got {replications}, expected at least 1")
     if limit < 2:

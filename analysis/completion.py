@@ -40,6 +40,11 @@ def complete_overlay(ctx: Any, incomplete: str) -> list[str]:
     return starting([*own, *overlay_names()], incomplete) + _files(incomplete)
 
 
+def complete_variant(ctx: Any, incomplete: str) -> list[str]:
+    """The scenario as it is, and its overlays."""
+    return starting(["base"], incomplete) + complete_overlay(ctx, incomplete)
+
+
 def complete_topic(incomplete: str) -> list[str]:
     """Topics of the library."""
     from scenarios.topics import topic_names

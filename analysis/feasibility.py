@@ -35,7 +35,7 @@ def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: i
         *_horizon(scenario),
         *_samples(scenario, monitors),
         *_references(scenario, monitors),
-        *_review(scenario),
+        *review_warnings(scenario),
     ]
     if replications is not None and replications < 2:
         found.append("one replication gives no confidence interval; ask for at least 10")
@@ -48,7 +48,7 @@ def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: i
     return found
 
 
-def _review(scenario: Scenario) -> list[str]:
+def review_warnings(scenario: Scenario) -> list[str]:
     """Reviewers with more work than hours, and uncertain decisions that would have to be wrong more than always."""
     review = scenario.review
     if review is None:
@@ -73,7 +73,7 @@ def _review(scenario: Scenario) -> list[str]:
 
 
 def _fleet(scenario: Scenario) -> list[str]:
-    """What is played in small, and what schedules do not go with the trains of a fleet of devices."""
+    """What searches play with a smaller fleet of devices."""
     edge = scenario.edge
     if edge is None or edge.count <= SAMPLE:
         return []

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 BLUE, PALE_BLUE, PALEST_BLUE = "#0072B2", "#8FC1E3", "#D3E6F3"
 ORANGE, GREEN = "#E69F00", "#009E73"
 WEEK = 7
+_FAN = 0.86
+"""Part of the height that the fan takes; the legend is above."""
 
 
 def plot_care(result: Result, fig: Figure | None = None) -> Figure:
@@ -55,12 +57,14 @@ def _draw_fan(ax: Axes, result: Result) -> None:
     ax.plot(time, median, color=BLUE, lw=1.2, label="median")
     for edge in (regimen.low, regimen.high):
         ax.axhline(edge, color=INK, lw=0.8, ls=DASHED, label="target range" if edge == regimen.low else "_")
-    for event in result.raw_events:
-        if event.kind == "deployment":
-            ax.axvline(event.time, color=GREY, lw=0.8)
+    deployed = [event.time for event in result.raw_events if event.kind == "deployment"]
+    for number, moment in enumerate(deployed):
+        ax.axvline(moment, 0.0, _FAN, color=GREY, lw=0.8, label="_" if number else "new version")
+    bottom = min(float(low.min()), regimen.low)
+    ax.set_ylim(bottom - 2.0, bottom + (max(float(high.max()), regimen.high) - bottom) / _FAN)
     ax.set_ylabel("true systolic\npressure (mmHg)")
     ax.set_title(f"{result.scenario.title}: {result.policy}", fontsize=10, loc="left", parse_math=False)
-    ax.legend(fontsize=8, frameon=False, ncols=4, loc="upper right")
+    ax.legend(fontsize=8, frameon=False, ncols=5, loc="upper right")
 
 
 def _draw_load(ax: Axes, result: Result) -> None:
@@ -68,7 +72,10 @@ def _draw_load(ax: Axes, result: Result) -> None:
     assert care is not None
     days = care.days
     weeks = len(days) // WEEK
+    ax.set_ylabel("per week")
     if not weeks:
+        ax.set_yticks([])
+        ax.text(0.5, 0.5, "less than a week", ha="center", va="center", color=GREY, transform=ax.transAxes)
         return
     edges = np.arange(weeks + 1) * float(WEEK)
     handles = []
@@ -83,7 +90,6 @@ def _draw_load(ax: Axes, result: Result) -> None:
     handles.append(
         ax.stairs(hours, edges, baseline=None, color=INK, lw=1.2, ls=DASHED, label="clinician hours")
     )
-    ax.set_ylabel("per week")
     ax.set_ylim(bottom=0.0)
     legend_below(ax, handles)
 

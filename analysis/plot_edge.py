@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 ADOPTED = 0.99
 """Share of the devices after which a curve of adoption has nothing more to tell."""
-MOST_BANDS = 8
-"""Releases with a shade of their own; older ones share one."""
+MOST_BANDS = 9
+"""Shades; with more releases than these, neighbours share one."""
 
 
 def plot_fleet_adoption(result: EdgeResult, ax: Axes | None = None) -> Axes:
@@ -42,7 +42,10 @@ def plot_fleet_adoption(result: EdgeResult, ax: Axes | None = None) -> Axes:
     spreading = table[(table["share"] < ADOPTED) & ~table["release"].isin(halted)]["days"]
     if len(spreading) and spreading.max() > 0.0:
         ax.set_xlim(0.0, 1.5 * float(spreading.max()))
-    _entitle(ax, "Adoption of releases", result.scenario.title)
+    if not names:
+        ax.text(0.5, 0.5, "no release left", transform=ax.transAxes, ha="center", color=GREY)
+        ax.set_xlim(0.0, result.scenario.horizon)
+    _entitle(ax, "Adoption of releases (darker: newer)", result.scenario.title)
     if 0 < len(names) <= 12:
         legend_below(ax, ax.get_legend_handles_labels()[0])
     return ax
@@ -52,12 +55,9 @@ def plot_version_mix(result: EdgeResult, ax: Axes | None = None) -> Axes:
     """Share of the devices on each release over time, newest on top. Returns the axes."""
     ax = ax or new_axes(8.0, 3.6)
     used = np.flatnonzero(result.shares.max(axis=0) > 0.0)
-    old, shown = used[:-MOST_BANDS], used[-MOST_BANDS:]
-    bands = [result.shares[:, number] for number in shown]
-    labels = [result.labels[number] for number in shown]
-    if len(old):
-        bands.insert(0, result.shares[:, old].sum(axis=1))
-        labels.insert(0, f"{len(old)} older ones")
+    together = np.array_split(used, min(len(used), MOST_BANDS))
+    bands = [result.shares[:, numbers].sum(axis=1) for numbers in together]
+    labels = [_span(result.labels[numbers[0]], result.labels[numbers[-1]]) for numbers in together]
     greys = [str(0.9 - 0.6 * place / max(len(bands) - 1, 1)) for place in range(len(bands))]
     hatches = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "||")
     areas = ax.stackplot(
@@ -80,14 +80,14 @@ def plot_version_mix(result: EdgeResult, ax: Axes | None = None) -> Axes:
 
 
 def plot_ages(result: EdgeResult, ax: Axes | None = None) -> Axes:
-    """Age of the models on devices over time: quantiles and mean, days since their data cut. Returns the axes."""
+    """Age of the models on devices over time: median and P10 to P90, days since their data cut. Returns the axes."""
     ax = ax or new_axes(8.0, 3.2)
     low, middle, high = (result.age_quantile(quantile) for quantile in AGE_QUANTILES)
     ax.fill_between(result.moments, low, high, step="mid", color=PALE, alpha=0.6, lw=0, label="P10 to P90")
     ax.step(result.moments, middle, where="mid", color=INK, lw=1.5, label="median")
     for release in result.raw_releases:
         ax.axvline(release.left, color=GREY, lw=0.6, zorder=0)
-    ax.set(xlabel="time (days)", ylabel="age of the model (days)", xlim=(0.0, result.scenario.horizon))
+    ax.set(xlabel="time (days)", ylabel="since its data cut (days)", xlim=(0.0, result.scenario.horizon))
     ax.set_ylim(bottom=0.0)
     _entitle(ax, "Age of the models on devices (grey lines: releases leave)", result.scenario.title)
     legend_below(ax, ax.get_legend_handles_labels()[0])
@@ -120,6 +120,15 @@ def _entitle(ax: Axes, what: str, scenario: str) -> None:
 
 def _reach(half_width: float) -> float:
     return half_width if np.isfinite(half_width) else 0.0
+
+
+def _span(first: str, last: str) -> str:
+    """Name of a band of neighbouring releases.
+
+    >>> _span("version 3", "version 3"), _span("version 3", "version 5")
+    ('version 3', 'version 3 to 5')
+    """
+    return first if first == last else f"{first} to {last.removeprefix('version ')}"
 
 
 def _label(name: str, bad: set[str], halted: set[str]) -> str:

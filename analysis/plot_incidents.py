@@ -147,6 +147,7 @@ def _draw_accuracy(frame: Frame, ax: Axes) -> None:
     ax.set_ylim(low - margin, high + margin)
     lost = bool((served[here] < 1.0).any())
     ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.set_ylabel("(fraction)", fontsize=7.5, color=GREY)
     _panel(
         ax,
         "What users got",
@@ -165,6 +166,7 @@ def _draw_loss(frame: Frame, ax: Axes) -> None:
     ax.set_ylim(0.0, 1.3 * top if top > 0.0 else 1.0)
     money_ticks(ax.yaxis, currency)
     ax.yaxis.set_major_locator(MaxNLocator(3))
+    ax.set_ylabel(f"({currency} per hour)", fontsize=7.5, color=GREY)
     _panel(ax, "What it cost", "loss per hour")
     words = "nothing was lost on accuracy or requests"
     if top > 0.0:

@@ -115,8 +115,9 @@ def _draw_run(ax: Axes, result: Result, style: Style, limits: tuple[float, float
         ax.spines[side].set_visible(False)
     summary = result.summary
     cost = per_year(summary["annual_cost"], result.scenario.currency)
+    reviewed = "" if result.review is None else " after review"  # the line is the model's own accuracy
     ax.set_title(
-        f"{result.policy}: mean accuracy {summary['mean_accuracy']:.3f}, {cost}",
+        f"{result.policy}: mean accuracy {summary['mean_accuracy']:.3f}{reviewed}, {cost}",
         loc="left", fontsize=9.5, fontweight="bold", pad=3, parse_math=False,
     )  # fmt: skip
     ax.set_title(_counts(summary), loc="right", fontsize=8.5, color=GREY, pad=3)

@@ -19,6 +19,7 @@ COMPARED = {
     "model_age_mean_days": ("age d", ".1f"),
     "stale_share": ("stale", ".1%"),
     "retired_share": ("retired", ".1%"),
+    "vulnerable_share": ("vulnerable", ".2%"),
     "ota_gb": ("GB", ",.4g"),
     "releases": ("releases", ".1f"),
     "halted_releases": ("halted", ".1f"),
@@ -31,7 +32,8 @@ COMPARED = {
 """Figures of a fleet that comparisons show, with their heading and form."""
 KEY = (
     "age: of the models on devices, since their data cut; stale: device-time on an older release than the newest that "
-    "all may take; GB, releases, blast (devices that took a bad release): over the horizon"
+    "all may take; vulnerable: on one that was halted; GB, releases, blast (devices that took a bad release): over the "
+    "horizon"
 )
 MOST_RELEASES = 15
 
@@ -44,10 +46,11 @@ def edge_text(result: EdgeResult) -> str:
     assert edge is not None  # there is a result of it
     figures = {
         "devices": f"{edge.count:,}",
-        "age of models, mean": f"{summary['model_age_mean_days']:.1f} d",
-        "age of models at the end": ages,
+        "age of models (data cut), mean": f"{summary['model_age_mean_days']:.1f} d",
+        "age of models (data cut), end": ages,
         "on a stale release": f"{summary['stale_share']:.1%}",
         **({} if edge.supported is None else {"on a retired release": f"{summary['retired_share']:.1%}"}),
+        "on a halted release": f"{summary['vulnerable_share']:.2%}",
         "simple model, off": f"{summary['simple_share']:.1%}, {summary['off_share']:.1%}",
         "releases (halted)": f"{summary['releases']:.0f} ({summary['halted_releases']:.0f})",
         "took a bad release": f"{summary['blast_devices']:,.0f} devices, "

@@ -108,7 +108,8 @@ def run_people_text(result: Result) -> list[str]:
     for figures, noun in ((result.review, "review"), (result.care, "care")):
         if figures is not None:
             rows = shown(figures.figures, list(figures.figures))
-            found.append(aligned({name: {"value": text} for name, text in rows.items()}, noun))
+            table = aligned({name: {"value": text} for name, text in rows.items()}, noun)
+            found.append(f"{table}\n{_key(list(figures.figures))}")
     if result.care is not None:
         found.append(_decisions_text(result.care))
     return found
@@ -119,12 +120,15 @@ def _decisions_text(care: CareResult) -> str:
     from analysis.report import aligned
 
     table = care.recommendations
+    number, days = care.pressure.shape[1], format_duration(float(len(care.pressure)))
+    ward = f"{number:,} {'patient' if number == 1 else 'patients'} over {days}"
+    if table.empty:
+        return f"No recommendation yet; {ward}"
     counts = Counter(zip(table["route"], table["decision"], strict=True))
     routes = [r for r in ("none", "at once", "clinician", "alert") if (table["route"] == r).any()]
     order = ("held", "taken", "accepted", "modified", "rejected", "open")
     rows = {route: {decision: f"{counts[route, decision]:,}" for decision in order} for route in routes}
-    days = format_duration(float(len(care.pressure)))
-    return f"{aligned(rows, 'recommendations')}\n{care.pressure.shape[1]} patients over {days}"
+    return f"{aligned(rows, 'recommendations')}\n{ward}"
 
 
 def people_documents(result: Result) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from analysis.store import FORMAT, KIND, Store, create_store, open_store
 from analysis.tasks import Division, Experiment, Receipt, Task, divide, perform
 from scenarios.policies import PolicySpec, parse_policy
 from scenarios.schema import Scenario, check_scenario
+from scenarios.units import shown
 from sim.displays import Displayed
 from sim.policies import Policy
 from sim.randomness import check_seed
@@ -219,6 +220,10 @@ def plan_sweep(
     """
     check_scenario(scenario)
     check_seed("seed", seed)
+    if not isinstance(design, Design):
+        raise TypeError(
+            f"design: got {shown(design)}, expected a Design, such as analysis.design(scenario, {{'horizon': ['9d']}})"
+        )
     if replications is not None and replications < 1:
         raise ValueError(f"replications: got {replications}, expected at least 1")
     wanted = listed_policies(scenario.policies if policies is None else policies)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scenarios.edge import POWER_LIMITS, DeviceClass, Edge
 from scenarios.edge_power import Rechargeable
+from scenarios.monitoring import Monitor
 from scenarios.names import check_known, check_unique
 
 if TYPE_CHECKING:
@@ -109,12 +110,19 @@ def _check_centre(scenario: Scenario, edge: Edge) -> None:
         check_known("edge.ota.halt.signal", halt.signal, names)
         if edge.reports is None:
             raise ValueError("edge.ota.halt.signal: devices report no signals without edge.reports")
-    for group in ("monitors", "triggers"):
-        for number, monitor in enumerate(getattr(scenario, group)):
-            if monitor.needs_features or monitor.metric == "prediction_distribution_shift":
-                raise ValueError(
-                    f"{group}[{number}].metric: {monitor.metric} needs what devices see, and it stays on them; "
-                    "expected metric: signal (duty cycle, false wakes)"
-                )
-            if monitor.signal is not None and edge.reports is None:
-                raise ValueError(f"{group}[{number}].signal: devices report none without edge.reports")
+    if scenario.serving is not None and scenario.serving.with_policies:
+        raise ValueError(
+            "serving.with_policies: devices answer the requests of an edge fleet, and a fleet of servers would answer "
+            "all of them once more; leave it out, or leave edge out"
+        )
+
+
+def check_told(place: str, monitor: Monitor, edge: Edge) -> None:
+    """Raise ValueError, naming `place`, for a monitor that looks at what devices do not tell."""
+    if monitor.needs_features or monitor.metric == "prediction_distribution_shift":
+        raise ValueError(
+            f"{place}.metric: {monitor.metric} needs what devices see, and it stays on them; "
+            "expected metric: signal (duty cycle, false wakes)"
+        )
+    if monitor.signal is not None and edge.reports is None:
+        raise ValueError(f"{place}.signal: devices report none without edge.reports")

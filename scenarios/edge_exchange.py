@@ -36,7 +36,8 @@ class Reports(Component):
 class Offload(Component):
     """A share of the requests is answered by a bigger model in a gateway or the cloud while the network is there.
 
-    It runs the newest version that was released, and counts as that version's accuracy plus `gain`.
+    It runs the newest version that was released, and counts as that version's accuracy plus `gain`. Devices report of
+    the requests that they answer themselves. A device without power, or without a model, sends nothing.
     """
 
     to: Literal["gateway", "cloud"] = "cloud"
@@ -44,7 +45,7 @@ class Offload(Component):
         description="share of the requests that are sent when they can be, e.g. the hard ones"
     )
     when: Literal["always", "low_power"] = Field(
-        default="always", description="low_power: only while the simple model would answer, or none"
+        default="always", description="low_power: only while the simple model would answer"
     )
     gain: Fraction = Field(default=0.0, description="accuracy of the bigger model above the version's")
     latency: Days = Field(

@@ -58,3 +58,12 @@ class Link(Component):
         if self.online is None or self.offline is None:
             return 1.0
         return self.online / (self.online + self.offline)
+
+    @property
+    def usable(self) -> float:
+        """Share of the tries at random moments that get through: the network is there, and its hour lets it.
+
+        >>> Link(online="6h", offline="18h", hours=[1.0] * 12 + [0.0] * 12).usable
+        0.125
+        """
+        return self.availability * (sum(self.hours) / 24.0 if self.hours else 1.0)

@@ -139,6 +139,19 @@ class Ota(Component):
         return self
 
     @model_validator(mode="after")
+    def _outcomes_add_up(self) -> Self:
+        """An installation works, fails or leaves a brick: what is left for it to work is not below 0."""
+        chances = {"failure": self.failure, "brick": self.brick}
+        if self.defect is not None:
+            chances |= {"defect.failure": self.defect.failure, "defect.brick": self.defect.brick}
+        if sum(chances.values()) > 1.0 + 1e-9:
+            raise ValueError(
+                f"failure: {' + '.join(chances)} add up to {sum(chances.values()):.4g}, expected at most 1, as an "
+                "installation either fails or leaves a brick"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _waves_grow(self) -> Self:
         shares = [wave.share for wave in self.waves]
         if any(later <= earlier for earlier, later in pairwise(shares)):

@@ -11,7 +11,7 @@ MAX_LISTED = 10
 """Problems that the text of a ScenarioError lists."""
 MAX_PROBLEMS = 100
 """Problems that a ScenarioError keeps; the rest is only counted."""
-MAX_NAMES = 40
+MAX_NAMES = 60
 """Right names that a message lists."""
 
 OVERRIDE = "override"

@@ -28,7 +28,7 @@ from scenarios.currency import check_currency
 from scenarios.deployment import Deployment, Direct, check_deployment
 from scenarios.drift import Drift
 from scenarios.edge import Edge
-from scenarios.edge_checks import check_edge
+from scenarios.edge_checks import check_edge, check_told
 from scenarios.failure_checks import check_deadline, check_failures, check_signals
 from scenarios.failures import Failure
 from scenarios.menu import MenuEntry, check_menu
@@ -258,6 +258,10 @@ class Scenario(Component):
         """
         from scenarios.loader import validate_mapping
 
+        if not isinstance(changes, Mapping | None):
+            raise TypeError(
+                f"changes: got {shown(changes)}, expected values by path, such as {{'horizon': '100d'}}"
+            )
         return validate_mapping(self._written, {**(changes or {}), **overrides}, base_dir=self._base_dir)
 
     def __repr__(self) -> str:
@@ -339,6 +343,8 @@ class Scenario(Component):
         if monitor.signal is not None:
             check_known(f"{place}.signal", monitor.signal, tuple(signal.name for signal in self.signals))
             check_signal_monitor(place, monitor, self.signal(monitor.signal))
+        if self.edge is not None:
+            check_told(place, monitor, self.edge)
         if monitor.metric == "truth" and not self.failures:
             raise ValueError(f"{place}: metric truth finds failures, and the scenario has none")
         if monitor.needs_labels and self.labels is None:

@@ -111,6 +111,8 @@ class CareTeam:
             kind: Kind = "hypotension" if low[patient] else "crisis"
             step = self._steps(float(mean[patient]))
             step = min(step, -1) if kind == "hypotension" else max(step, 1)
+            dose = int(self.patients.dose[patient])
+            step = min(max(step, -dose), self.care.regimen.doses - dose)
             found = float(mean[patient]), float(error[patient]), int(days[patient])
             row = self.log.add(self._recommendation(patient, kind, found, step, math.nan, "alert"))
             self.clinic.ask(ALERT, "alert", length, partial(self._decide_alert, row))
@@ -129,6 +131,7 @@ class CareTeam:
         )  # fmt: skip
         turn = (np.arange(people.number) + self._lived) % cadence == 0
         turn &= (days >= care.recommending.least_days) & ~self._with_clinician
+        turn &= self._quiet_until != math.inf  # an alert waits: a clinician decides about this patient first
         alone = self._within_bounds(error, step)
         held = np.flatnonzero(turn & alone & (step == 0))
         version = self.run.plane.champion.version.number

@@ -226,6 +226,10 @@ class DataPlane:
         """True accuracy of each window, all slices together, (windows,)."""
         return np.asarray(self.weights @ self.accuracy)
 
+    def unanswered(self) -> NDArray[np.float64]:
+        """Share of the requests of each window that no model answers: none of a server's, (windows,)."""
+        return np.zeros(self.windows)
+
     def accuracy_until(self, now: float) -> NDArray[np.float64]:
         """True accuracy of the windows that have ended by day `now`, as it was served, (slices, windows)."""
         ended = min(self._window_of(now)[0], self.windows)

@@ -50,7 +50,7 @@ class Drain:
     """Joules per day by kind that a class draws all the time while it runs a model, None for without one."""
 
     def __init__(self, kind: DeviceClass, model: DeviceModel | None, offload: Offload | None) -> None:
-        away = 0.0 if offload is None or model is None else offload.share * kind.link.availability
+        away = 0.0 if offload is None or model is None else offload.share * kind.link.usable
         if offload is not None and offload.when == "low_power" and model is not kind.simple:
             away = 0.0
         each = 0.0 if model is None else kind.inferences
@@ -69,7 +69,7 @@ def drains(kind: DeviceClass, edge: Edge) -> tuple[Drain, Drain, Drain]:
     """With the full model, with the simple one, and without a model.
 
     Offloaded requests cost the radio's energy in place of an inference, in proportion to the share of the time that
-    the network is there.
+    the network can be used.
     """
     simple = None if kind.simple is None else kind.simple
     return Drain(kind, kind.full, edge.offload), Drain(kind, simple, edge.offload), Drain(kind, None, None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Callable, Hashable
+from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -40,6 +41,8 @@ HEADINGS = {
     "total_cost": "total cost",
     "annual_cost": "cost",
     "retrains": "retrainings",
+    "review_hours": "reviewers' work",
+    "review_lapsed": "cases passed unseen",
     "retrains_per_year": "retrainings/y",
 }
 """Headings that are not the name of the column with spaces."""
@@ -134,9 +137,9 @@ def cell(name: str, value: Any, currency: str = "USD") -> str:
     >>> cell("annual_cost", 3.55e6), cell("mttd_hours", 36.0), cell("mean_accuracy", 0.9323), cell("policy", "never")
     ('$3.55M', '1.5 d', '0.9323', 'never')
     """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or (isinstance(value, Real) and math.isnan(value)):
         return ""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         return _words(value)
     return _formatter(name, currency)(float(value))
 
@@ -149,7 +152,7 @@ def _formatter(name: str, currency: str) -> Callable[[float], str]:
     """What writes a number of the column of that name."""
     if name in MONEY or name.startswith("cost["):
         return lambda amount: format_money(amount, currency)
-    if name.endswith("_hours") and not name.startswith(("gpu", "spot_gpu", "work")):
+    if name.endswith("_hours") and not name.startswith(("gpu", "spot_gpu", "work", "review_hours")):
         return lambda hours: format_duration(hours / HOURS_PER_DAY)
     if name.endswith("_days"):
         return format_duration
@@ -161,7 +164,7 @@ def _formatter(name: str, currency: str) -> Callable[[float], str]:
         return lambda hours: f"{hours:,.4g} h"
     if name.endswith("_minutes"):
         return lambda minutes: f"{minutes:,.4g} min"
-    return lambda number: f"{number:,.0f}" if number == round(number) else f"{number:,.4g}"
+    return lambda number: f"{number:,.0f}" if number.is_integer() else f"{number:,.4g}"
 
 
 def figures(series: pd.Series) -> pd.DataFrame:

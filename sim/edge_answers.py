@@ -67,6 +67,10 @@ class Answers:
         """Share of all requests that somebody else answers, (n,)."""
         return self._by_requests(counts, self.sent) / float(self.total.sum())
 
+    def answered(self, counts: Array) -> Array:
+        """Share of all requests that anybody answers, (n,)."""
+        return self._by_requests(counts, np.ones_like(self.sent)) / float(self.total.sum())
+
     def mean_latency(self, counts: Array) -> Array:
         """Mean time of the requests that are answered, days, (n,); NaN where none is."""
         each = (1.0 - self.sent) * self.latency + self.sent * self.away[:, None]
@@ -77,9 +81,12 @@ class Answers:
         )
 
     def share_on(self, counts: Array, release: int) -> Array:
-        """Share of all requests that devices on a release are asked, those with power, (n,)."""
-        here = counts[:, :, release, :OFF].sum(axis=2)
-        return _in_order(here.T * self.usage[:, None]) / float(self.total.sum())
+        """Share of the requests of each slice that devices on a release are asked, those with power, (slices, n)."""
+        here = counts[:, :, release, :OFF].sum(axis=2).T * self.usage[:, None]
+        found = np.zeros((len(self.total), len(counts)))
+        for group, place in enumerate(self.place):
+            found[place] += here[group]
+        return found / np.where(self.total > 0.0, self.total, 1.0)[:, None]
 
     def _by_requests(self, counts: Array, each: Array) -> Array:
         """Sum over the devices with power of `each` (groups, 2), by tier, times their requests, (n,)."""
@@ -101,8 +108,7 @@ def offloaded(edge: Edge, kind: DeviceClass) -> tuple[float, float]:
     plan = edge.offload
     if plan is None:
         return 0.0, 0.0
-    usable = sum(kind.link.hours) / 24.0 if kind.link.hours else 1.0
-    share = plan.share * kind.link.availability * usable
+    share = plan.share * kind.link.usable
     return (share if plan.when == "always" else 0.0), share
 
 

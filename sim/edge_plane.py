@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.failures import Failure
 from sim.dataplane import LONGEST_BLOCK, DataPlane
 from sim.devices import Devices
 from sim.edge_answers import BRICK, Answers
@@ -49,13 +50,14 @@ class EdgePlane(DataPlane):
         self.fleet_incidents = incidents
         self.devices = Devices(world, self.edge)
         groups = list(self.devices.groups)
-        self.answers = Answers(self.edge, groups, self.devices.group_sizes, len(self.weights))
+        sizes, slices = self.devices.group_sizes, len(self.weights)
+        self.answers = Answers(self.edge, groups, sizes, slices)
+        self.alone = Answers(self.edge.model_copy(update={"offload": None}), groups, sizes, slices)
+        """What devices answer themselves, which is what they tell of."""
         self.versions: list[Version] = []
         """By release number."""
         self.tables: list[Array] = []
         """By release number: (slices, windows) accuracy without incidents, 0 before it was published."""
-        self.usual_accuracy = 0.0
-        """Accuracy of the fleet with the model that it came with, as it was at the start."""
         self.reference = np.zeros(len(self.weights))
         """(slices,) accuracy that the newest release would have had when it left, were it on all devices."""
         self.mix: list[Array] = []
@@ -66,6 +68,7 @@ class EdgePlane(DataPlane):
         """Device-days of each class in each state."""
         self.offloaded = np.zeros(self.windows)
         self.latency = np.full(self.windows, np.nan)
+        self._unanswered = np.zeros(self.windows)
         self.told = Told(world, self.answers)
         read_what_devices_tell(watches, self.told)
 
@@ -94,13 +97,13 @@ class EdgePlane(DataPlane):
         if not self.versions:
             self._know(version, now)
         self.settle(now)
-        self.reference = self._if_all_ran(version, now)
+        self.reference = self._if_all_ran(version, now, self.answers)
         first_full = window + (1 if part > 0.0 else 0)
         champion = Champion(
             version, now, window, first_full, self.reference, float(self.weights @ self.reference)
         )
         if not self.champions:
-            self.usual_accuracy = champion.fresh_accuracy
+            self.told.usual = float(self.weights @ self._if_all_ran(version, now, self.alone))
         for watch in self.watches:
             watch.reset(replace(champion))
         if self.scanned > 0:  # it is counted from what the fleet was, and then from the best that it becomes
@@ -118,6 +121,10 @@ class EdgePlane(DataPlane):
     def fallen(self, window: int) -> Array:
         """How far each slice is below the newest release on all devices as it left, (slices,)."""
         return np.asarray(self.reference - self.unharmed[:, window])
+
+    def unanswered(self) -> Array:
+        """Share of the requests of each window that meet a device without power or model, or a brick, (windows,)."""
+        return self._unanswered
 
     def mix_of_windows(self) -> Array:
         """Devices that run each release in each window, bricks left out, (windows, releases)."""
@@ -137,6 +144,17 @@ class EdgePlane(DataPlane):
         self.settle(now)
         self._teach()
 
+    def carries(self, failure: Failure, version: int, now: float) -> bool:
+        """Whether a failure that belongs to the version of that number can begin: it is run, and has not begun yet.
+
+        It has begun where devices have kept the version while a newer one was tried and stopped.
+        """
+        self.settle(now)
+        release = next(r for r, known in enumerate(self.versions) if known.number == version)
+        runs = int(self.devices.counts()[:, release, :BRICK].sum())
+        newest = version == self.champion.version.number
+        return (newest or runs > 0) and not self.fleet_incidents.there(failure, release, now)
+
     def came_with(self, incident: Incident, version: int) -> None:
         """An incident came with the version of that number: it hits the devices that run it."""
         known = next(known for known in self.versions if known.number == version)
@@ -144,8 +162,10 @@ class EdgePlane(DataPlane):
         self._teach()
 
     def repaired(self, incident: Incident, now: float) -> None:
-        """An incident has ended: monitors that could see it start afresh."""
+        """An incident has ended: monitors that could see it start afresh, unless it is still on devices."""
         self.settle(now)
+        if incident.end > now:
+            return
         self._teach()
         window, part = self._window_of(now)
         first_full = window + (1 if part > 0.0 else 0)
@@ -245,12 +265,12 @@ class EdgePlane(DataPlane):
         table = self.tables[release]
         self.devices.learn(release, table if drop is None else np.maximum(table - drop, 0.0))
 
-    def _if_all_ran(self, version: Version, now: float) -> Array:
+    def _if_all_ran(self, version: Version, now: float, answers: Answers) -> Array:
         """Accuracy of each slice were a version on all devices as they are now, (slices,)."""
         counts = self.devices.counts().sum(axis=1, keepdims=True)[None].astype(np.float64)
         window = min(self._window_of(now)[0], self.windows - 1)
         own = self._accuracy(version, now, now, window)[:, None]
-        return self.answers.accuracy(counts, own[None], own)[:, 0]
+        return answers.accuracy(counts, own[None], own)[:, 0]
 
     def _best_so_far(self, first: int, stop: int) -> None:
         """A loss is counted from the best that the fleet was since a release left, as it takes its time to spread."""
@@ -270,8 +290,9 @@ class EdgePlane(DataPlane):
         np.add.at(self.tiers_of_classes, self.answers.kind, self.window * counts.sum(axis=(0, 2)))
         self.offloaded[first:stop] = self.answers.offloaded(counts)
         self.latency[first:stop] = self.answers.mean_latency(counts)
+        self._unanswered[first:stop] = 1.0 - self.answers.answered(counts)
         for release, share in self.fleet_incidents.share.items():
-            share[first:stop] = self.answers.share_on(counts, release)
+            share[:, first:stop] = self.answers.share_on(counts, release)
             if release != self.release_of(self.champion.version) and by_release[-1, release] == 0.0:
                 ran = np.flatnonzero(by_release[:, release])
                 left = first + (int(ran[-1]) + 1 if len(ran) else 0)

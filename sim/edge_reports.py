@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from scenarios.signals import Mean, Proportion
 from sim.devices import Told as ToldInWindows
-from sim.edge_answers import Answers
+from sim.edge_answers import FULL, Answers
 from sim.kernels import sampling
 from sim.monitoring import SignalWatch, Watch
 from sim.signal_readings import MeanReading, ProportionReading, RequestReading, normal_tails, running_sum
@@ -29,10 +29,11 @@ class Told:
 
     def __init__(self, world: World, answers: Answers) -> None:
         scenario = world.scenario
-        self.answers = answers
+        self.usual = 0.0
+        """Accuracy of what devices answer themselves, with the model that they came with, as it was at the start."""
         per_day = world.requests / scenario.window / answers.asks.sum()
-        self.rate = per_day[:, None] * answers.usage
-        """(windows, groups) requests of one device a day."""
+        self.rate = per_day[:, None] * (answers.usage * (1.0 - answers.sent[:, FULL]))
+        """(windows, groups) requests of one device a day that it answers itself, with the full model."""
         self.reports = np.zeros((scenario.windows, 0))
         """(windows, releases)"""
         self.requests = np.zeros((scenario.windows, 0))
@@ -49,11 +50,16 @@ class Told:
 
     def add(self, first: int, stop: int, told: ToldInWindows) -> None:
         """Take in the reports of windows first..stop-1."""
+        number, covered, right = self.by_group(first, stop, told)
+        self.reports[first:stop] = number.sum(axis=1)
+        self.requests[first:stop] = covered.sum(axis=1)
+        self.right[first:stop] = right.sum(axis=1)
+
+    def by_group(self, first: int, stop: int, told: ToldInWindows) -> tuple[Array, Array, Array]:
+        """Reports, requests that they cover, and how many of these were right, each (windows, groups, releases)."""
         mean = np.divide(told.accuracy, told.number, out=np.zeros_like(told.accuracy), where=told.number > 0)
         covered = told.device_days * self.rate[first:stop, :, None]
-        self.reports[first:stop] = told.number.sum(axis=1)
-        self.requests[first:stop] = covered.sum(axis=1)
-        self.right[first:stop] = (covered * mean).sum(axis=1)
+        return told.number.astype(np.float64), covered, covered * mean
 
     def accuracy(self, first: int, stop: int) -> Array:
         """Mean accuracy of the requests that reports of each window cover, (windows,); 1 without any."""
@@ -115,7 +121,7 @@ class _Reported(RequestReading):
 
     def observe(self, first: int, stop: int, lost: Array) -> None:
         """Measure windows first..stop-1 by the reports that arrived in them."""
-        told = self.watch.usual_accuracy - self.told.accuracy(first, stop)
+        told = self.told.usual - self.told.accuracy(first, stop)
         super().observe(first, stop, told)
 
     def keep(self, first: int, stop: int, number: Array, total: Array) -> None:

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 AGE_QUANTILES = (0.1, 0.5, 0.9)
 EDGE_FIGURES = (
-    "model_age_mean_days", "model_age_p90_days", "stale_share", "retired_share", "releases", "halted_releases",
-    "blast_devices", "blast_device_days", "bricks", "failed_installs", "ota_gb", "check_ins", "reports",
-    "simple_share", "off_share", "offload_share", "latency_ms", "energy_wh_per_device_day", "cell_replacements",
-    "contributions",
+    "model_age_mean_days", "model_age_p90_days", "stale_share", "retired_share", "vulnerable_share", "releases",
+    "halted_releases", "blast_devices", "blast_device_days", "bricks", "failed_installs", "ota_gb", "check_ins",
+    "reports", "simple_share", "off_share", "offload_share", "latency_ms", "energy_wh_per_device_day",
+    "cell_replacements", "contributions",
 )  # fmt: skip
 """Figures of a run's summary where the scenario has a fleet of devices."""
 ENERGY_USES = ("idle", "inference", "radio", "check_in", "install", "report", "contribution")
@@ -92,8 +92,9 @@ class EdgeResult:
         """The figures that comparisons and sweeps use; names say their units, shares are of device-time.
 
         stale_share: on an older release than the newest that all may take; retired_share: on one that is no longer
-        supported; blast: devices that took a bad release, and the days on which they ran it; failed_installs: installs
-        that did not start, bricks not among them; ota_gb: bytes sent and received, in 1e9.
+        supported; vulnerable_share: on one that was halted; blast: devices that took a bad release, and the days on
+        which they ran it; failed_installs: installs that did not start, bricks not among them; ota_gb: bytes sent and
+        received, in 1e9.
         """
         traffic = {name: float(values.sum()) for name, values in self.traffic.items()}
         devices = self.states.sum(axis=1)
@@ -105,6 +106,7 @@ class EdgeResult:
             "model_age_p90_days": float(self.age_quantile(0.9).mean()),
             "stale_share": float((self.shares * self._is_stale).sum(axis=1).mean()),
             "retired_share": float((self.shares * self._is_retired).sum(axis=1).mean()),
+            "vulnerable_share": float((self.shares * self._is_stopped).sum(axis=1).mean()),
             "releases": float(len(self.raw_releases)),
             "halted_releases": float(sum(release.halted is not None for release in self.raw_releases)),
             "blast_devices": float(sum(good + bricked for good, _, bricked in bad)),
@@ -189,6 +191,7 @@ class EdgeResult:
             table[f"model_age_p{100 * quantile:.0f}_days"] = self.age_quantile(quantile)
         table["stale_share"] = (self.shares * self._is_stale).sum(axis=1)
         table["retired_share"] = (self.shares * self._is_retired).sum(axis=1)
+        table["vulnerable_share"] = (self.shares * self._is_stopped).sum(axis=1)
         table["offload_share"] = self.offloaded
         table["latency_ms"] = MS_PER_DAY * self.latency
         for name in sorted(self.traffic):
@@ -231,6 +234,15 @@ class EdgeResult:
                 there = (self.moments > release.complete) & (self.moments <= until)
                 stale[there, : release.number] = 1.0
         return stale
+
+    @cached_property
+    def _is_stopped(self) -> Array:
+        """(windows, releases) whether a release is known to be bad: it was halted, or asked back."""
+        stopped = np.zeros_like(self.mix)
+        for release in self.raw_releases:
+            if release.halted is not None:
+                stopped[self.moments > release.halted, release.number] = 1.0
+        return stopped
 
     @cached_property
     def _is_retired(self) -> Array:

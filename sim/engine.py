@@ -364,7 +364,8 @@ class Run:
             return
         self.review.post(self.ledger)
         requests = self.world.requests if served is None else self.world.requests * served
-        self.gained = self.review.gain(self.plane.mean_accuracy(), requests)
+        # What nobody answers, no reviewer sees: devices without power.
+        self.gained = self.review.gain(self.plane.mean_accuracy() + self.plane.unanswered(), requests)
         self.ledger.post("staleness", -math.fsum(worth * self.gained * (1.0 if served is None else served)))
 
     def _post_running_costs(self) -> None:

@@ -199,12 +199,19 @@ def _chance(run: Run, failure: Failure, trigger: Trigger, of: str) -> float | No
     return draw(trigger.delay, luck.random)
 
 
+def _can_begin(run: Run, failure: Failure, number: int | None) -> bool:
+    """Whether the version that a failure belongs to still answers; devices may run one that was replaced long ago."""
+    if run.edge is None or number is None:
+        return number == run.plane.champion.version.number
+    return run.edge.plane.carries(failure, number, run.now)
+
+
 def _begin(
     run: Run, failure: Failure, delay: float, why: str, number: int | None = None
 ) -> Generator[simpy.Event, Any, None]:
     """A failure begins after a delay, unless it belongs to a version that is replaced by then."""
     yield run.env.timeout(delay)
-    if failure.ends_with_version and number != run.plane.champion.version.number:
+    if failure.ends_with_version and not _can_begin(run, failure, number):
         return
     incident = run.begin_incident(failure, why)
     if run.edge is not None and failure.ends_with_version and number is not None:

@@ -312,7 +312,7 @@ class Incidents:
         levels = []
         for incident in self.all:
             first, stop = self._windows(incident)
-            level = incident.mean_level(_edges(first, stop, self.scenario.window))
+            level = self._size(incident, first, stop)
             levels.append((slice(first, stop), level))
             drops[first:stop] += self._dropped(incident.failure) * level
             losts[first:stop] += _lost_share(self.scenario, incident.failure) * level
@@ -338,6 +338,10 @@ class Incidents:
         incident.end = time
         mode = self._modes[incident.failure.name]
         _line_up(mode, mode.index(incident))
+
+    def _size(self, incident: Incident, first: int, stop: int) -> Array:
+        """What an incident does in each window, 1 for its full size on all requests, (windows,)."""
+        return incident.mean_level(_edges(first, stop, self.scenario.window))
 
     def _windows(self, incident: Incident) -> tuple[int, int]:
         """The windows that it touches, first and last exclusive."""

@@ -113,7 +113,13 @@ class Result(Displayed):
     def _shown(self) -> pd.DataFrame:
         spent = self.costs[self.costs != 0.0].rename(lambda category: f"cost[{category}]")
         quiet = [name for name in self._incident_summary() if self.summary[name] == 0.0]
-        return figures(pd.concat([self.summary.drop(quiet), spent]))
+        if self.review is None:
+            quiet += no_review_figures()
+        told = self.summary.drop(quiet)
+        # What is of people in the loop stands before what every run has, or a short table would not show it.
+        people = [name for name in self._people_summary() if name in told.index]
+        order = [*told.index[:5], *people, *told.index[5:].difference(people, sort=False)]
+        return figures(pd.concat([told[order], spent]))
 
     @cached_property
     def costs(self) -> pd.Series:
@@ -149,12 +155,16 @@ class Result(Displayed):
                 "undetected": float(sum(d.detected is None for d in self.detections)),
                 "mttd_hours": _mean_hours(delays),
                 **self._incident_summary(),
-                **(no_review_figures() if self.review is None else self.review.figures),
-                **(no_care_figures() if self.care is None else self.care.figures),
+                **self._people_summary(),
                 **({} if self.edge is None else self.edge.summary),
             },
             name=self.policy,
         )
+
+    def _people_summary(self) -> dict[str, float]:
+        """Figures of reviewers, patients and clinicians."""
+        reviewed = no_review_figures() if self.review is None else self.review.figures
+        return reviewed | (no_care_figures() if self.care is None else self.care.figures)
 
     def _incident_summary(self) -> dict[str, float]:
         """Counts of incidents and pages, mean times from onset and from page (hours), hours unseen and of work."""

@@ -6,13 +6,13 @@ Both look at what the centre has been told by then. A brick tells nothing. Sourc
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from scipy.special import bdtr, bdtrc, ndtri
 
 from scenarios.ota import Halt
 from scenarios.signals import Mean, Proportion
-from sim.experiment import Arms, is_worse
 
 if TYPE_CHECKING:
     from sim.edge_plane import EdgePlane
@@ -64,45 +64,91 @@ def halt_power(reports: int, failure: float, plan: Halt) -> float:
 def proxies_found(run: Run, plane: EdgePlane, found: Release, plan: Halt) -> tuple[bool, str]:
     """Whether a signal is significantly worse on devices that run the release than on the others, one-sided.
 
-    Reports since it left are compared; each tells of the time since its device took what it runs.
+    Reports since it left are compared; each tells of the time since its device took what it runs. The others are all
+    other releases together, with what came with them. Devices of one class and slice are compared with each other, as
+    some classes take a release before others do: the test of Mantel and Haenszel (JNCI 22, 1959).
     """
     signal = run.scenario.signal(plan.signal or "")
     assert isinstance(signal, Proportion | Mean)  # the schema has checked it
     assert run.scenario.edge is not None
     assert run.scenario.edge.reports is not None
-    told, first, stop = plane.told, int(found.left / plane.window + 1e-9), plane.scanned
-    sums = [part[first:stop].sum(axis=0) for part in (told.reports, told.requests, told.right)]
-    mine = [float(part[found.number]) for part in sums]
-    others = [float(part.sum()) - own for part, own in zip(sums, mine, strict=True)]
-    if min(mine[0], others[0]) < plan.minimum or min(mine[1], others[1]) < 1.0:
-        return False, f"{mine[0]:,.0f} reports of {signal.name} are too few"
-    levels = []
-    for release, (_, requests, right) in ((found.number, mine), (-1, others)):
-        lost = plane.usual_accuracy - right / requests
-        level = signal.base + signal.per_accuracy_lost * lost
-        levels.append(plane.fleet_incidents.moved_on(release, signal.name, level, run.now))
-    luck = run.world.stream_at(f"proxy:{signal.name}", run.now)
+    strata = _strata(plane, found, signal, run.now)
+    reports = [math.fsum(arm.reports for arm in arms) for arms in zip(*strata, strict=True)] or [0.0, 0.0]
+    if min(reports) < plan.minimum:
+        fewest = "it" if reports[0] < plan.minimum else "the others"
+        return False, f"{min(reports):,.0f} reports of {signal.name} on {fewest} are too few"
+    luck, noise = run.world.stream_at(f"proxy:{signal.name}", run.now), run.scenario.edge.reports.noise
+    weights, means, variances = [], [], []
+    for arms in strata:
+        weights.append(arms[0].requests * arms[1].requests / (arms[0].requests + arms[1].requests))
+        seen = [_draw(signal, arm, luck) for arm in arms]
+        means.append(
+            [
+                x + noise / math.sqrt(arm.reports) * luck.standard_normal()
+                for x, arm in zip(seen, arms, strict=True)
+            ]
+        )
+        each = _variance(signal, arms, seen)
+        variances.append(math.fsum(each / arm.requests + noise**2 / arm.reports for arm in arms))
+    weight = np.array(weights)
+    mean = np.average(means, axis=0, weights=weight)
+    error = math.sqrt(float(weight**2 @ np.array(variances))) / float(weight.sum())
     worse = 1.0 if signal.per_accuracy_lost >= 0.0 else -1.0
-    noise = run.scenario.edge.reports.noise
-    means, errors, numbers = [], [], []
-    for level, (reports, requests, _) in zip(levels, (mine, others), strict=True):
-        number = round(requests)
-        if isinstance(signal, Proportion):
-            chance = min(max(level, 0.0), 1.0)
-            seen = luck.binomial(number, chance) / number
-            sd = math.sqrt(max(seen * (1.0 - seen), 0.25 / number))
-        else:
-            sd = signal.sd
-            seen = level + sd / math.sqrt(number) * luck.standard_normal()
-        added = noise / math.sqrt(reports)
-        means.append(seen + added * luck.standard_normal())
-        errors.append(math.hypot(sd / math.sqrt(number), added))
-        numbers.append(number)
-    told_text = f"{signal.name} {means[0]:.4g} on it against {means[1]:.4g}"
+    lead = worse * float(mean[0] - mean[1])
     if isinstance(signal, Proportion) and noise == 0.0:
-        hits = [round(mean * number) for mean, number in zip(means, numbers, strict=True)]
-        good = hits if worse < 0.0 else [n - k for n, k in zip(numbers, hits, strict=True)]
-        return is_worse(Arms(numbers[1], good[1], numbers[0], good[0]), plan.alpha), told_text
-    error = math.hypot(*errors)
-    lead = worse * (means[0] - means[1])
-    return bool(error > 0.0 and lead / error >= -ndtri(plan.alpha)), told_text
+        lead -= 0.5 / float(weight.sum())  # continuity correction
+    bad = bool(error > 0.0 and lead / error >= -ndtri(plan.alpha))
+    return bad, f"{signal.name} {mean[0]:.4g} on it against {mean[1]:.4g}"
+
+
+class _Arm(NamedTuple):
+    """What devices of one class and slice have told, on the release or on the others."""
+
+    reports: float
+    requests: int
+    level: float
+    """The signal on them, before chance."""
+
+
+def _strata(
+    plane: EdgePlane, found: Release, signal: Proportion | Mean, now: float
+) -> list[tuple[_Arm, _Arm]]:
+    """Devices on the release, and the others, of each class and slice that has reports of both."""
+    told, first, stop = plane.told, int(found.left / plane.window + 1e-9), plane.scanned
+    parts = told.by_group(first, stop, plane.devices.reports(first, stop))
+    reports, requests, right = (part.sum(axis=0) for part in parts)
+    level = np.zeros_like(requests)
+    for group, release in zip(*np.nonzero(requests > 0.0), strict=True):
+        lost = told.usual - right[group, release] / requests[group, release]
+        usual = signal.base + signal.per_accuracy_lost * lost
+        level[group, release] = plane.fleet_incidents.moved_on(int(release), signal.name, usual, now)
+    mine = np.arange(requests.shape[1]) == found.number
+    strata = []
+    for group in range(len(requests)):
+        total = [float(requests[group, on].sum()) for on in (mine, ~mine)]
+        if min(total) >= 1.0:
+            arms = (
+                _Arm(
+                    float(reports[group, on].sum()),
+                    round(asked),
+                    float(requests[group, on] @ level[group, on]) / asked,
+                )
+                for on, asked in zip((mine, ~mine), total, strict=True)
+            )
+            strata.append((next(arms), next(arms)))
+    return strata
+
+
+def _draw(signal: Proportion | Mean, arm: _Arm, luck: np.random.Generator) -> float:
+    """The signal as the requests of an arm show it."""
+    if isinstance(signal, Proportion):
+        return float(luck.binomial(arm.requests, min(max(arm.level, 0.0), 1.0))) / arm.requests
+    return arm.level + signal.sd / math.sqrt(arm.requests) * float(luck.standard_normal())
+
+
+def _variance(signal: Proportion | Mean, arms: tuple[_Arm, _Arm], seen: list[float]) -> float:
+    """Variance of one request, were both arms alike."""
+    if isinstance(signal, Mean):
+        return signal.sd**2
+    share = float(np.average(seen, weights=[arm.requests for arm in arms]))
+    return share * (1.0 - share)

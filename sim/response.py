@@ -178,7 +178,10 @@ class Responders:
         if incident.end <= run.now:
             return
         run.incidents.repair(incident, run.now)
-        run.record("repair", incident.failure.name, "")
+        lasts = incident.end > run.now  # on devices
+        run.record(
+            "repair", incident.failure.name, "devices have it until they run another release" if lasts else ""
+        )
         run.plane.repaired(incident, run.now)
 
     def pay(self, days: float) -> None:

@@ -224,15 +224,16 @@ def mean_adoption(edge: Edge) -> float:
         starts.append(starts[-1] + wave.hold)
         shares.append(wave.share)
     waits = [start * share for start, share in zip(starts, np.diff(shares), strict=False)]
-    links = [(kind.link.contact / kind.link.availability, kind.count) for kind in edge.devices]
+    links = [(kind.link.contact / kind.link.usable, kind.count) for kind in edge.devices]
     contact = math.fsum(gap * count for gap, count in links) / edge.count
     return 0.5 * (ota.train or 0.0) + math.fsum(waits) + contact
 
 
 def expected_duration(scenario: Scenario) -> float:
-    """Days that a retraining takes on average when nothing fails."""
+    """Days that a retraining takes on average when nothing fails, a federated round included."""
     pace = scenario.pipeline.learning.factor("duration")
     stages = scenario.pipeline.stages
+    federated = None if scenario.edge is None else scenario.edge.federated
     return math.fsum(
         mean(getattr(stages, name).duration) * (pace if name == "training" else 1.0) for name in STAGES
-    )
+    ) + (0.0 if federated is None else federated.round)

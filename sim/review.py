@@ -1,6 +1,7 @@
 """Review at work: which decisions go to people, when they get to them, and what that is worth.
 
-Nothing about the queue depends on the policy, so it is played once for a world, in one kernel call, and shared.
+Nothing about the queue depends on the policy, so it is played once for a world, in one kernel call, and shared; only
+where an incident keeps requests from being served it is played for the run, without their cases.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 MAX_CASES = 20_000_000
-"""Cases of a run, at most: about 1 GB."""
+"""Cases of a run, at most: about 2.5 GB while they are played."""
 _SLACK = 1e-8
 """Working days that do not count."""
 FIGURES = (
@@ -127,9 +128,12 @@ def review_of(run: Run, served: Array | None) -> ReviewQueue | None:
 
 
 def play_review(world: World, review: Review, served: Array | None = None) -> ReviewQueue:
-    """Play the queue of a world's uncertain decisions. Raises ValueError for more than MAX_CASES."""
+    """Play the queue of a world's uncertain decisions. Raises ValueError for more than MAX_CASES.
+
+    served: share of the requests of each window that is served, (windows,); None for all
+    """
     scenario = world.scenario
-    requests = whole(world.requests if served is None else world.requests * served)
+    requests = whole(world.requests)
     count = np.empty(len(requests))
     windows = np.arange(len(requests))
     share = np.full(len(requests), review.share)
@@ -141,10 +145,15 @@ def play_review(world: World, review: Review, served: Array | None = None) -> Re
         )
     window = np.repeat(windows, count.astype(np.int64))
     cases = len(window)
-    place = np.sort(window + world.stream("review: arrivals").random(cases))  # within its window, in order
-    arrival = place * scenario.window
+    place = window + world.stream("review: arrivals").random(cases)
     work = quantile(review.service, world.stream("review: service").random(cases))
     urgent = world.stream("review: urgency").random(cases) < review.urgent
+    if served is not None:
+        # All cases are drawn and some left out, so that the others stay as they are whatever is served.
+        kept = _served_cases(world, served, count)
+        window, place, work, urgent = window[kept], place[kept], work[kept], urgent[kept]
+        cases = len(window)
+    arrival = np.sort(place) * scenario.window  # within its window, in order
     clock = WorkingClock(review.hours)
     start = np.empty(cases)
     until = float(clock.worked(scenario.horizon))
@@ -164,6 +173,16 @@ def play_review(world: World, review: Review, served: Array | None = None) -> Re
         float(busy),
         review.reviewers * until,
     )
+
+
+def _served_cases(world: World, served: Array, count: Array) -> NDArray[np.bool_]:
+    """Which cases are of requests that are served, (cases,); served: their share, count: of cases, both (windows,)."""
+    left = np.empty(len(count))
+    key = world.key("review: served")
+    binomial_at(key, np.arange(len(count)), count.astype(np.int64), np.clip(served, 0.0, 1.0), left)
+    first = np.cumsum(count) - count
+    rank = np.arange(int(count.sum())) - np.repeat(first, count.astype(np.int64))
+    return np.asarray(rank < np.repeat(left, count.astype(np.int64)))
 
 
 def _latest_starts(clock: WorkingClock, arrival: Array, deadline: float | None) -> Array:

@@ -144,6 +144,8 @@ def test_show_says_what_to_look_at_and_the_overlays():
     flat = " ".join(text.split())
     assert all(" ".join(look.split()) in flat for look in found.look_at)
     assert f"- feature_store: {found.overlays['feature_store']['about']}" in flat
+    silent = said("show", "uber_feature_store", "--set", "overlays={untold: {horizon: 30d}}")
+    assert "\n- untold\n" in silent
     assert max(map(len, text.partition("Parameters")[0].splitlines())) <= 118
 
 

@@ -30,6 +30,8 @@ def proposed(line: str) -> list[str]:
         ("halflife compare fraud_detection -p hyb", ["hybrid", "hybrid:30d"]),
         ("halflife run knight_capital -O pos", ["position_breaker"]),
         ("halflife compare knight_capital --variant can", ["canary"]),
+        ("halflife compare knight_capital --variant ba", ["base"]),
+        ("halflife sweep fraud_detection --vary quality.d", ["quality.decay="]),
         ("halflife run fraud_detection -O sca", ["scalable"]),
         ("halflife run fraud_detection --set quality.d", ["quality.decay="]),
         ("halflife run -p never fraud_detection --set quality.decay=", ["quality.decay=0.02/d"]),

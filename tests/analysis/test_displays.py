@@ -18,6 +18,7 @@ import scenarios
 import sim
 from analysis.plot_panels import Panels, ShownAxes
 from sim.displays import MOST_ROWS, Displayed, cell, heading, table_html
+from tests.analysis.small_people import reviewed, small_ward
 
 SLOW = ("CapacityFound", "Optimum", "OperatingCurve", "Sensitivity", "Sustained", "SustainableRate", "TrafficDelays",
         "VariantComparison", "BudgetFound")  # fmt: skip
@@ -119,6 +120,7 @@ def test_it_plots_with_one_call_and_a_notebook_shows_the_picture(result):
         ("mttd_hours", 2.5, "2.5 h"),
         ("work_hours", 30.0, "30 h"),
         ("gpu_hours", 96.0, "96 h"),
+        ("review_hours", 96.0, "96 h"),
         ("p90_days", 0.25, "6 h"),
         ("p99_s", 0.0754, "75.4 ms"),
         ("missed_minutes", 59.0, "59 min"),
@@ -127,10 +129,22 @@ def test_it_plots_with_one_call_and_a_notebook_shows_the_picture(result):
         ("anything", float("nan"), ""),
         ("anything", None, ""),
         ("chosen", np.True_, "yes"),
+        ("anything", float("inf"), "inf"),
+        ("annual_cost", float("inf"), "$inf"),
+        ("rows", np.int64(123456), "123,456"),
     ],
 )
 def test_cells_carry_their_units(name, value, text):
     assert cell(name, value) == text
+
+
+def test_people_in_the_loop_are_in_the_short_table_of_a_run():
+    text = sim.run(small_ward())._repr_html_()
+    assert "time in range" in text
+    assert "review backlog" not in text
+    text = sim.run(reviewed())._repr_html_()
+    assert "cases passed unseen" in text
+    assert "time in range" not in text
 
 
 def test_money_is_in_the_currency_of_the_scenario():
@@ -223,6 +237,12 @@ def test_what_is_no_scenario_no_policy_and_no_seed_is_said_so():
             function("fraud_detection")
     with pytest.raises(TypeError, match="policy: got 7, expected a text such as"):
         sim.run(asset(), 7)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"design: got a mapping, expected a Design, such as analysis.design"):
+        analysis.sweep(asset(), {"quality.decay": ["1%/d"]})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="changes: got 5, expected values by path"):
+        asset().with_(5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"replications: got 1.5, expected a whole number"):
+        analysis.compare(asset(), replications=1.5)  # type: ignore[arg-type]
     for seed in (-1, 1.5, "one", True):
         with pytest.raises(ValueError, match=r"seed: got .*, expected an integer >= 0"):
             sim.run(asset(), "never", seed)  # type: ignore[arg-type]

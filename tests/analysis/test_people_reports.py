@@ -52,6 +52,18 @@ def test_a_run_tells_of_its_patients(played):
     assert "review" not in document
 
 
+def test_runs_say_what_their_figures_are():
+    text = run_text(sim.run(reviewed()))
+    assert "passed unseen: share of the uncertain decisions" in text
+    first_day = run_text(sim.run(small_ward().with_(horizon="1d", care__patients__number=1)))
+    assert "No recommendation yet; 1 patient over 1 d" in first_day
+
+
+def test_the_picture_of_a_run_says_whose_accuracy_its_title_tells():
+    assert "after review" in sim.run(reviewed()).plot().get_title(loc="left")
+    assert "review" not in sim.run(reviewed().with_(review=None)).plot().get_title(loc="left")
+
+
 def test_a_run_writes_its_log(played, tmp_path: Path):
     written = {file.name: file for file in save_run(played, tmp_path)}
     assert {"recommendations.parquet", "care_days.csv", "care.png", "work.csv"} <= set(written)
@@ -68,6 +80,9 @@ def test_the_picture_of_care_has_its_three_rows(played):
         "true systolic\npressure (mmHg)",
         "in range\n(share)",
         "per week",
+    ]
+    assert "less than a week" in [
+        text.get_text() for text in plot_care(sim.run(small_ward().with_(horizon="3d"))).axes[2].texts
     ]
     with pytest.raises(ValueError, match="the run has no patients"):
         plot_care(sim.run(reviewed()))

@@ -317,3 +317,8 @@ def test_widths_are_those_of_the_picture():
     figure_of(ax).canvas.draw()
     inches = drawn_text.get_window_extent().width / figure_of(ax).dpi
     assert inches <= width_of("silent 3.2 h, detected by clicks", 8.0) <= 1.1 * inches
+
+
+def test_the_lower_panels_say_their_units() -> None:
+    labels = [ax.get_ylabel() for ax in figure_of(plot_incidents(week())).axes]
+    assert labels[1:] == ["(fraction)", "(USD per hour)"]

@@ -242,7 +242,7 @@ class PlainDevice:
         assert model is not None
         sent = 0.0
         if offload is not None and (offload.when == "always" or tier == SIMPLE):
-            sent = offload.share * kind.link.availability
+            sent = offload.share * kind.link.usable
         rate = kind.inferences / SECONDS_PER_DAY
         radio = 0.0 if offload is None else rate * sent * offload.size * self.power.radio / 1e6
         return {"idle": self.power.idle, "inference": rate * (1 - sent) * model.energy, "radio": radio}

@@ -43,6 +43,12 @@ def scenario(
     return validate_mapping(plain | given)
 
 
+POOL = {
+    "name": "main",
+    "accelerator": {"preset": "a100_80gb", "price": "$3/h"},
+    "service": {"kind": "batch_curve", "fixed": "40ms", "per_item": "10ms"},
+}
+
 CASES: dict[str, tuple[dict[str, Any], str]] = {
     "memory": (
         {"device": {"memory": "1.5 MB"}},
@@ -100,6 +106,15 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {"device": {"power": CELL | {"replacement": {"kind": "uniform", "low": "1d", "high": "2d"}}}},
         "got kind uniform, expected fixed or exponential",
     ),
+    "serving": (
+        {"serving": {"with_policies": True, "pools": [POOL]}},
+        "devices answer the requests of an edge fleet",
+    ),
+    "features of a policy": (
+        {"policies": ["triggered:psi>0.2"]},
+        "feature_drift_psi needs what devices see",
+    ),
+    "outcomes": ({"edge": {"ota": {"failure": 0.6, "brick": 0.6}}}, "failure + brick add up to 1.2"),
     "unit": ({"device": {"memory": "256 mW"}}, "256 mW"),
 }
 

@@ -58,6 +58,16 @@ def test_nothing_beyond_the_bounds_is_taken_at_once(base):
     assert (alone["change"] == alone["recommended"]).all()
 
 
+def test_alerts_recommend_no_dose_that_there_is_not():
+    found = cared(
+        ward(care__patients__untreated="185 mmHg", care__regimen__doses=3, care__alerts__above="150 mmHg")
+    )
+    alerts = found.recommendations.query("route == 'alert' and dose == 3")
+    assert len(alerts) > 5
+    assert (alerts["recommended"] == 0).all()
+    assert set(alerts["decision"]) <= {"accepted", "open"}
+
+
 # the log
 
 

@@ -64,6 +64,18 @@ def test_a_simple_model_and_an_empty_battery_cost_accuracy() -> None:
     assert empty.edge.states[0, SIMPLE] == 2000
 
 
+def test_reviewers_set_nothing_right_that_no_device_has_answered() -> None:
+    power = {"kind": "cell", "capacity": "10 J", "initial": 0.01, "idle": "1 uW", "replacement": "400d"}
+    review = {"share": 0.05, "error_share": 0.2, "reviewers": 50, "service": "5min", "accuracy": 1.0}
+    dark = sim.run(small_edge(device={"power": power, "inferences": "1/d"}, review=review))
+    lit = sim.run(small_edge(review=review))
+    assert dark.gained is not None
+    assert lit.gained is not None
+    assert dark.accuracy[0, 2:].tolist() == [0.0] * 58
+    np.testing.assert_allclose(dark.gained[2:], 0.0, atol=1e-12)
+    assert lit.gained[10:50].mean() > 0.01
+
+
 def test_offloaded_requests_are_answered_by_the_newest_release() -> None:
     link = {"contact": "1d", "online": "6h", "offline": "18h"}
     offload = {"share": 0.4, "gain": 0.05, "price": "$1/k"}
@@ -71,6 +83,19 @@ def test_offloaded_requests_are_answered_by_the_newest_release() -> None:
     np.testing.assert_allclose(fleet.accuracy, servers().accuracy + 0.4 * 0.25 * 0.05, rtol=1e-9)
     assert fleet.costs["serving"] == pytest.approx(0.001 * 0.1 * fleet.requests.sum())
     assert fleet.summary["offload_share"] == pytest.approx(0.1)
+
+
+def test_devices_report_of_what_they_answer_themselves() -> None:
+    steady: dict[str, Any] = {
+        "signals": [SIGNAL],
+        "monitors": [{"metric": "signal", "signal": "wakes", "threshold": 0.5, "sampling": "none"}],
+        "quality": {"kind": "exponential", "initial_accuracy": 0.9, "decay": "0%/d"},
+    }
+    offload = {"share": 0.8, "gain": 0.1}
+    alone = sim.run(small_edge({"reports": {}}, **steady))
+    helped = sim.run(small_edge({"reports": {}, "offload": offload}, **steady))
+    for run in (alone, helped):
+        np.testing.assert_allclose(run.scores["wakes"][5:], SIGNAL["base"], rtol=1e-6)
 
 
 def test_slices_are_the_regions_of_the_devices() -> None:
@@ -128,6 +153,39 @@ def test_what_comes_with_a_release_hits_the_devices_that_run_it() -> None:
     assert broken.costs["incident"] == pytest.approx(0.01 * float(broken.requests @ lost))
 
 
+def test_what_comes_with_a_release_hits_a_slice_as_its_devices_run_it() -> None:
+    slices = [{"name": "near", "weight": 0.5}, {"name": "far", "weight": 0.5}]
+    common: dict[str, Any] = {"kind": "gateway", "count": 1000, "full": {"size": "1 MB"}}
+    devices = [
+        common | {"name": "quick", "regions": {"near": 1.0}, "link": {"contact": "1h"}},
+        common | {"name": "slow", "regions": {"far": 1.0}, "link": {"contact": "300d"}},
+    ]
+    failures = [{"name": "bug", "trigger": {"on": "deployment"}, "accuracy_drop": 0.3, "slice": "near"}]
+    quality = {"kind": "exponential", "initial_accuracy": 0.9, "decay": "0%/d"}
+    broken = sim.run(
+        small_edge({"devices": devices}, slices=slices, failures=failures, quality=quality),
+        Dates(np.array([5.0])),
+    )
+    np.testing.assert_allclose(broken.accuracy[0, 8:], 0.6, atol=2e-3)
+    np.testing.assert_allclose(broken.accuracy[1], 0.9, rtol=1e-9)
+
+
+def test_losses_go_to_the_release_that_brought_them() -> None:
+    ota = {"waves": [{"share": 0.1, "hold": "60d"}, {"share": 1.0}]}
+    drop: dict[str, Any] = {"accuracy_drop": 0.2}
+    failures = [
+        drop | {"name": "bug", "trigger": {"on": "deployment"}},
+        drop | {"name": "season", "onsets": ["20d"]},
+    ]
+    found = sim.run(small_edge({"ota": ota}, failures=failures), Dates(np.array([10.0])))
+    bug, season = found.raw_incidents
+    assert found.edge is not None
+    assert found.costs["incident"] == pytest.approx(bug.loss + season.loss)
+    worth = 0.01 * found.requests
+    assert bug.loss == pytest.approx(0.2 * float(worth[10:] @ found.edge.shares[10:, 1]), rel=0.02)
+    assert season.loss == pytest.approx(0.2 * float(worth[20:].sum()), rel=0.02)
+
+
 def test_what_came_with_a_release_is_over_when_no_device_runs_it() -> None:
     ota = {"waves": [{"share": 1.0, "hold": "4d"}], "attempts": 9}
     failures = [{"name": "bug", "trigger": {"on": "deployment", "probability": 1.0}, "accuracy_drop": 0.3}]
@@ -139,6 +197,31 @@ def test_what_came_with_a_release_is_over_when_no_device_runs_it() -> None:
     assert found.edge.mix[int(first.end) :, 1].tolist() == [0.0] * (60 - int(first.end))
     assert 20.0 < first.end < 30.0
     assert second.end == 60.0
+
+
+def test_a_repair_in_the_centre_reaches_no_device() -> None:
+    ota = {"waves": [{"share": 0.2, "hold": "60d"}, {"share": 1.0}]}
+    failures = [
+        {"name": "bug", "trigger": {"on": "deployment"}, "accuracy_drop": 0.3},
+        {"name": "season", "onsets": ["30d"], "accuracy_drop": 0.1},
+    ]
+    runs = []
+    for mends in (False, True):
+        run = Run(World(small_edge({"ota": ota}, failures=failures)), Dates(np.array([5.0])))
+
+        def mend(run: Run = run) -> Any:
+            yield run.env.timeout(40.0)
+            for incident in run.incidents.all:
+                run.incidents.repair(incident, run.now)
+                run.plane.repaired(incident, run.now)
+
+        if mends:
+            run.env.process(mend())
+        runs.append(run.play())
+    left, mended = runs
+    ends = {incident.failure.name: incident.end for incident in mended.raw_incidents}
+    assert ends == {"bug": 60.0, "season": 40.0}
+    np.testing.assert_allclose(mended.accuracy[0, 40:], left.accuracy[0, 40:] + 0.1, rtol=1e-9)
 
 
 def test_attackers_answer_releases_and_devices_learn_of_it() -> None:

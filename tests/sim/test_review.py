@@ -157,6 +157,22 @@ def test_more_reviewers_never_wait_longer_case_by_case():
         assert (many.waits <= few.waits + 1e-9).all()
 
 
+def test_cases_of_requests_that_are_not_served_leave_all_others_as_they_are():
+    scenario = small(service="1min", deadline="1h", urgent=0.3)
+    assert scenario.review is not None
+    world = World(scenario, 4, 0)
+    share = np.ones(scenario.windows)
+    share[100:120], share[200:260] = 0.0, 0.5
+    everything, less = world.reviews, play_review(world, scenario.review, share)
+    same = play_review(world, scenario.review, np.ones(scenario.windows))
+    assert same.start.tolist() == everything.start.tolist()
+    assert not ((less.window >= 100) & (less.window < 120)).any()
+    halved = [((q.window >= 200) & (q.window < 260)).sum() for q in (everything, less)]
+    assert abs(halved[1] - 0.5 * halved[0]) < 4.0 * math.sqrt(0.25 * halved[0])  # one false alarm in 16,000
+    one, other = (q.start[q.window >= 270] for q in (everything, less))
+    np.testing.assert_array_equal(one, other)
+
+
 def test_the_world_does_not_depend_on_who_reviews():
     one, other = small(reviewers=1), small(reviewers=3, share=0.2)
     assert differing_fields(one, other) == []

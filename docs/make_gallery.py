@@ -26,6 +26,8 @@ from scenarios.schema import Scenario
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "gallery.md"
 PICTURES = ROOT / "docs" / "pictures" / "gallery"
+MANY_DEVICES = 100_000
+"""Devices above which a picture shows the overlay `small` of a scenario."""
 HEAD = """# Gallery
 
 Every scenario of the library, with its question and one picture. Written by `make gallery`; the command under a title
@@ -71,6 +73,11 @@ def words(name: str, scenario: Scenario) -> list[str]:
     """The command, without its folder, that shows what a scenario is about."""
     if scenario.serving is not None:
         return ["capacity", name, "--quick", "--reps", "1"]
+    if scenario.edge is not None:
+        small = ["--overlay", "small"] if scenario.edge.count > MANY_DEVICES else []
+        return ["run", name, *small, "--policy", _shortest_schedule(scenario)]
+    if scenario.care is not None:
+        return ["run", name]
     if scenario.menu:
         return ["budget", name, "--reps", "10"]
     if scenario.failures and scenario.response is not None:
@@ -78,10 +85,20 @@ def words(name: str, scenario: Scenario) -> list[str]:
     return ["compare", name, "--reps", "10"]
 
 
+def _shortest_schedule(scenario: Scenario) -> str:
+    """The schedule of a scenario that releases most often: without a release its fleet has nothing to show."""
+    schedules = [policy for policy in scenario.policies if policy.kind == "scheduled" and policy.interval]
+    return min(schedules, key=lambda policy: policy.interval or 0.0).name
+
+
 def picture_of(scenario: Scenario) -> str:
     """The file of that command which is shown."""
     if scenario.serving is not None:
         return "cost_latency.png"
+    if scenario.edge is not None:
+        return "version_mix.png"
+    if scenario.care is not None:
+        return "care.png"
     if scenario.menu:
         return "frontier.png"
     return "incidents.png" if scenario.failures and scenario.response is not None else "costs.png"

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 import scenarios
 from analysis.cli import app
+from analysis.variants import parse_variant
 from scenarios.loader import parse_override, validate_mapping
 from scenarios.overlays import overlaid
 from scenarios.parameters import parameters
@@ -91,10 +92,13 @@ def test_what_to_look_at_begins_with_commands_that_are_right(name):
         changed = dict(parse_override(text) for text in given.get("overrides") or [])
         overlays = given.get("overlays") or []
         found = scenarios.load(name, overlay=overlays, **changed) if overlays or changed else loaded(name)
-        for variant in given.get("variant") or []:
-            overlaid(found, variant)
+        variants = [parse_variant(text) for text in given.get("variant") or []]
+        for variant in variants:
+            overlaid(found, list(variant.overlays))
+        played = [variant.policy or found.policies[0].name for variant in variants]
+        assert not variants or found.edge is None or set(played) != {"never"}, "nothing is ever released"
         policies = given.get("policy") or []
-        for policy in [policies] if isinstance(policies, str) else policies:
+        for policy in [*played, *([policies] if isinstance(policies, str) else policies)]:
             scenarios.parse_policy(policy)
 
 

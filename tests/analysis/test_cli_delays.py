@@ -81,7 +81,9 @@ def test_the_present_folder_is_one(file: Path, tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_part_that_is_all_default_is_shown_with_its_defaults(file: Path) -> None:
-    (row,) = [line.split() for line in called("show", file).stdout.splitlines() if line.startswith("response ")]
+    (row,) = [
+        line.split() for line in called("show", file).stdout.splitlines() if line.startswith("response ")
+    ]
     assert row == ["response", "all", "defaults", "none"]
     shown = called("show", file, "--all").stdout
     assert "response.hourly_cost" in shown

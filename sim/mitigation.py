@@ -100,10 +100,11 @@ class Mitigations:
         failure, run = incident.failure, self.run
         by_version = failure.trigger is not None and failure.trigger.on in UNDONE_BY_ROLLBACK
         undone = (by_version or failure.name in run.incidents.learned) and run.plane.previous is not None
+        servers = run.scenario.edge is None  # no switch in the centre reaches a device
         applies = {
             "rollback": undone and not self._rolling,
-            "fallback": failure.harms == "serving",
-            "throttle": failure.harms == "serving",
+            "fallback": servers and failure.harms == "serving",
+            "throttle": servers and failure.harms == "serving",
             "retrain": False,  # nothing that helps at once
         }
         options: list[str] = [option for option in self.plan.mitigations if applies[option]]

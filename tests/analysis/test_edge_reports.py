@@ -24,6 +24,7 @@ from analysis.responses import COLUMNS, figures_of
 from analysis.sweep import sweep
 from analysis.variants import compare_variants
 from scenarios.loader import validate_mapping
+from scenarios.overlays import overlaid
 from scenarios.schema import Scenario
 from sim.edge_result import EDGE_FIGURES
 from sim.edge_samples import smaller_fleet
@@ -182,10 +183,14 @@ def test_the_command_runs_a_fleet() -> None:
 
 
 def test_a_budget_buys_telemetry_of_a_fleet() -> None:
-    small = scenarios.load("smoke_detector", **{"horizon": "182d", "edge.devices[0].count": 50})
-    found = budget(small, replications=2, workers=1)
-    options = {plan.name for plan in found.plans}
-    assert options == {f"telemetry={option}" for option in ("off", "monthly", "weekly", "daily")}
+    """The rarer the looks, the later a change of the brakes is found; without any it never is."""
+    cars = {"horizon": "140d", "edge.devices[0].count": 400, "traffic.rate": "40k/d"}
+    system = overlaid(scenarios.load("tesla_ota", **cars), "at_once")
+    always = system.with_({"failures[0].trigger.probability": 1.0, "failures[1].trigger.probability": 0.0001})
+    found = budget(always, policy="scheduled:60d", replications=4, workers=1)
+    delays = found.table().set_index("plan")["mttd_hours"]
+    assert delays["telemetry=daily"] < delays["telemetry=weekly"] < delays["telemetry=monthly"]
+    assert np.isnan(delays["telemetry=off"])
 
 
 def test_figures_of_a_fleet_are_those_of_every_run() -> None:

@@ -9,13 +9,25 @@ import numpy as np
 
 from analysis.economics import optimal_interval
 from scenarios.monitoring import Monitor
+from scenarios.policies import PolicySpec
 from scenarios.schema import Scenario
 from scenarios.units import format_duration
 from scenarios.world import ExponentialDecay, RecordedQuality
 from sim.durations import mean, quantile
 from sim.edge_samples import SAMPLE
 from sim.oracle import unknown_to_the_plan
-from sim.policies import Budget, Continuous, Cooldown, Hybrid, Oracle, Policy, Scheduled, Triggered, Votes
+from sim.policies import (
+    Budget,
+    Continuous,
+    Cooldown,
+    Hybrid,
+    Oracle,
+    Policy,
+    Scheduled,
+    Triggered,
+    Votes,
+    innermost,
+)
 from sim.retraining import expected_duration
 from sim.traffic import expected_requests
 
@@ -46,6 +58,24 @@ def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: i
     if any(isinstance(policy, Oracle) for policy in policies):
         found += _oracle(scenario)
     return found
+
+
+def run_warnings(scenario: Scenario, asked: PolicySpec | Policy, played: Policy) -> list[str]:
+    """What concerns a run under one policy; what is about comparing policies is left out.
+
+    asked: the policy as it was given, played: the same with its interval found (`scheduled:best`)
+    """
+    monitors = played.monitors(scenario)
+    plans = isinstance(innermost(played), Oracle)
+    searched = plans or (isinstance(asked, PolicySpec) and asked.tuned)
+    return [
+        *(_fleet(scenario) if searched else []),
+        *_samples(scenario, monitors),
+        *_references(scenario, monitors),
+        *review_warnings(scenario),
+        *_policy(scenario, played),
+        *(_oracle(scenario) if plans else []),
+    ]
 
 
 def review_warnings(scenario: Scenario) -> list[str]:
@@ -226,10 +256,13 @@ def _missed_train(scenario: Scenario, policy: Policy, interval: float) -> list[s
             "all but the newest are trained for nothing"
         ]
     duration, rest = expected_duration(scenario), interval % train
-    if min(rest, train - rest) < 1e-6 and offset % train < duration:
+    needed = duration % train
+    if min(rest, train - rest) < 1e-6 and offset < needed:
+        leaves = math.ceil((interval + duration - offset) / train) * train + offset
+        long = "that long" if needed == duration else format_duration(duration)
         return [
-            f"{policy.name}: a training takes {format_duration(duration)} and begins when a train leaves, or "
-            f"{format_duration(offset % train)} before: each release waits for the next one; see edge.ota.offset"
+            f"{policy.name}: trained on day {interval:g}, a release leaves on day {leaves:g}: set edge.ota.offset to "
+            f"at least {format_duration(needed)} (a training takes {long})"
         ]
     return []
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from scenarios.base import Component
-from scenarios.units import Count, Days, Fraction, Money, PositiveCount, PositiveDays
+from scenarios.units import Count, Days, Fraction, Money, PositiveCount, PositiveDays, format_duration
 
 
 class Wave(Component):
@@ -136,6 +136,11 @@ class Ota(Component):
     def _offset_of_a_train(self) -> Self:
         if self.offset > 0.0 and self.train is None:
             raise ValueError("offset: is that of a train, give train as well, or leave it out")
+        if self.train is not None and self.offset >= self.train:
+            raise ValueError(
+                f"offset: got {format_duration(self.offset)}, expected less than train, the "
+                f"{format_duration(self.train)} between two trains"
+            )
         return self
 
     @model_validator(mode="after")

@@ -99,6 +99,10 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "waves that end early": ({"edge": {"ota": {"waves": [{"share": 0.5}]}}}, "the last share is 50%"),
     "offset without a train": ({"edge": {"ota": {"offset": "3d"}}}, "is that of a train"),
+    "offset of a train and more": (
+        {"edge": {"ota": {"train": "30d", "offset": "45d"}}},
+        "edge.ota.offset: got 45 d, expected less than train, the 30 d between two trains",
+    ),
     "half a network": ({"device": {"link": {"online": "3h"}}}, "give both of online and offline, or neither"),
     "hours": ({"device": {"link": {"hours": [0.5, 1.0]}}}, "got 2 numbers, expected 24"),
     "no hour": ({"device": {"link": {"hours": [0.0] * 24}}}, "no check-in would ever succeed"),

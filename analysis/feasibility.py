@@ -79,7 +79,7 @@ def run_warnings(scenario: Scenario, asked: PolicySpec | Policy, played: Policy)
 
 
 def review_warnings(scenario: Scenario) -> list[str]:
-    """Reviewers with more work than hours, and uncertain decisions that would have to be wrong more than always."""
+    """Reviewers with more work than hours, and uncertain decisions too few for the errors that they should hold."""
     review = scenario.review
     if review is None:
         return []
@@ -92,14 +92,27 @@ def review_warnings(scenario: Scenario) -> list[str]:
             f"review: the cases bring {load:.3g} times the work that reviewers have hours for, and no deadline: the "
             "backlog grows to the end, and waits depend on the horizon"
         )
+    if load > 1.0 and review.deadline is not None:
+        found.append(
+            f"review: the cases bring {load:.3g} times the work that reviewers have hours for: at least "
+            f"{1.0 - 1.0 / load:.0%} of them pass their deadline unseen; expected more reviewers or hours, or fewer cases"
+        )
     if not isinstance(scenario.quality, RecordedQuality):
-        wrong = review.error_share * (1.0 - scenario.quality.initial_accuracy) / review.share
-        if wrong > 1.0:
+        errors = 1.0 - scenario.quality.initial_accuracy
+        held = review.error_share * errors
+        if held > review.share:
             found.append(
-                f"review: error_share {review.error_share:g} would make {wrong:.3g} of each uncertain decision wrong "
-                "when the model is fresh, so all of them are: a larger share, or a smaller error_share, would fit"
+                f"review: share and error_share do not fit: a fresh model gets {_percent(errors)} of its decisions "
+                f"wrong, and {_percent(review.error_share)} of these errors ({_percent(held)} of all decisions) cannot "
+                f"be among the {_percent(review.share)} that are uncertain, so every uncertain decision counts as "
+                f"wrong; expected share of at least {_percent(held)}, or error_share of at most "
+                f"{_percent(review.share / errors)}"
             )
     return found
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.3g}%"
 
 
 def _fleet(scenario: Scenario) -> list[str]:

@@ -98,12 +98,7 @@ def _check_weights(scenario: Scenario, edge: Edge) -> None:
 
 
 def _check_centre(scenario: Scenario, edge: Edge) -> None:
-    """What the centre does with a fleet: waves in place of canaries, signals in place of inputs."""
-    if scenario.deployment.strategy != "direct":
-        raise ValueError(
-            f"deployment.strategy: {scenario.deployment.strategy} is for servers; on an edge fleet edge.ota.waves and "
-            "edge.ota.halt stage a release, expected direct"
-        )
+    """What the centre does with a fleet: it is told signals, and no servers answer beside the devices."""
     halt = edge.ota.halt
     if halt is not None and halt.signal is not None:
         names = tuple(signal.name for signal in scenario.signals if signal.kind in ("proportion", "mean"))

@@ -79,6 +79,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "names": ({"edge": {"devices": [DEVICE, DEVICE]}}, "'box' is there twice"),
     "too many": ({"device": {"count": "11M"}}, "expected at most 10,000,000"),
     "canaries": ({"deployment": "canary"}, "canary is for servers; on an edge fleet edge.ota.waves"),
+    "canaries without labels": ({"deployment": "canary", "labels": None}, "canary is for servers"),
     "features stay": (
         {"edge": {"reports": {}}, "triggers": [{"metric": "feature_drift_psi"}]},
         "triggers[0].metric: feature_drift_psi needs what devices see",

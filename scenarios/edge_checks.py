@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from scenarios.edge import POWER_LIMITS, DeviceClass, Edge
@@ -76,6 +77,11 @@ def _check_power(place: str, kind: DeviceClass) -> None:
 def _check_regions(place: str, kind: DeviceClass, scenario: Scenario) -> None:
     if not kind.regions:
         return
+    if not scenario.slices and set(kind.regions) != {"all"}:
+        raise ValueError(
+            f"{place}.regions: {', '.join(kind.regions)}: regions are slices, and the scenario has none; expected them "
+            f"under `slices` with their share of the requests, such as slices: [{_as_slices(kind)}]"
+        )
     check_known(f"{place}.regions", list(kind.regions), scenario.slice_names)
     total = math.fsum(kind.regions.values())
     if not math.isclose(total, 1.0, abs_tol=1e-6):
@@ -87,14 +93,39 @@ def _check_weights(scenario: Scenario, edge: Edge) -> None:
     if not any(kind.regions for kind in edge.devices):
         return
     asked = [kind.count * kind.usage for kind in edge.devices]
+    shares = [region_shares(scenario, kind) for kind in edge.devices]
+    weights = [
+        math.fsum(part * of_class[place] for part, of_class in zip(asked, shares, strict=True)) / math.fsum(asked)
+        for place in range(len(scenario.slice_names))
+    ]
     for place, name in enumerate(scenario.slice_names):
-        shares = (region_shares(scenario, kind)[place] for kind in edge.devices)
-        weight = math.fsum(part * share for part, share in zip(asked, shares, strict=True)) / math.fsum(asked)
-        if abs(weight - scenario.slice_weights[place]) > _SAME_SHARE:
+        given = scenario.slice_weights[place]
+        if abs(weights[place] - given) > _SAME_SHARE:
+            told = [f"edge.devices[{n}].regions" for n, kind in enumerate(edge.devices) if kind.regions]
             raise ValueError(
-                f"slices: {name!r} has {scenario.slice_weights[place]:.1%} of the requests, and the devices in it ask "
-                f"{weight:.1%} of them; expected the same"
+                f"slices: {name!r} has {given:.1%} of the requests, and by {' and '.join(told)} the devices in it ask "
+                f"{weights[place]:.1%} of them; expected the same: slices with the weights "
+                f"{_pairs(_declared(scenario, weights))}, or regions that add up to "
+                f"{_pairs(dict(zip(scenario.slice_names, scenario.slice_weights, strict=True)))}"
             )
+
+
+def _declared(scenario: Scenario, weights: Sequence[float]) -> dict[str, float]:
+    """Weights of the slices that a scenario file declares: above 0, and without what they leave over."""
+    named = zip((item.name for item in scenario.slices), weights, strict=False)
+    return {name: weight for name, weight in named if weight > 0.0}
+
+
+def _pairs(shares: Mapping[str, float]) -> str:
+    """Shares by name as a scenario file has them; exact, as they must add up."""
+    return "{" + ", ".join(f"{name}: {100.0 * share:.10g}%" for name, share in shares.items()) + "}"
+
+
+def _as_slices(kind: DeviceClass) -> str:
+    """The regions of a class as the list `slices`."""
+    return ", ".join(
+        f"{{name: {name}, weight: {100.0 * share:.10g}%}}" for name, share in kind.regions.items()
+    )
 
 
 def _check_centre(scenario: Scenario, edge: Edge) -> None:

@@ -74,7 +74,13 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "shares of regions": ({"device": {"regions": {"north": 0.5, "rest": 0.3}}}, "add up to 0.8, expected 1"),
     "weights": (
         {"device": {"regions": {"north": 1.0}}},
-        "'north' has 50.0% of the requests, and the devices",
+        "'north' has 50.0% of the requests, and by edge.devices[0].regions the devices in it ask 100.0% of them; "
+        "expected the same: slices with the weights {north: 100%}, or regions that add up to "
+        "{north: 50%, rest: 50%}",
+    ),
+    "regions without slices": (
+        {"slices": [], "device": {"regions": {"north": 0.4, "south": 0.6}}},
+        "such as slices: [{name: north, weight: 40%}, {name: south, weight: 60%}]",
     ),
     "names": ({"edge": {"devices": [DEVICE, DEVICE]}}, "'box' is there twice"),
     "too many": ({"device": {"count": "11M"}}, "expected at most 10,000,000"),

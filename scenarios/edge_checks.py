@@ -10,6 +10,7 @@ from scenarios.edge import POWER_LIMITS, DeviceClass, Edge
 from scenarios.edge_power import Rechargeable
 from scenarios.monitoring import Monitor
 from scenarios.names import check_known, check_unique
+from scenarios.units import format_size
 
 if TYPE_CHECKING:
     from scenarios.schema import Scenario
@@ -52,11 +53,15 @@ def _check_memory(place: str, kind: DeviceClass, edge: Edge) -> None:
     if kind.memory is None:
         return
     simple = 0.0 if kind.simple is None else kind.simple.size
-    needed = edge.ota.slots * kind.full.size + simple
+    slots = edge.ota.slots
+    needed = slots * kind.full.size + simple
     if needed > kind.memory:
+        models = "the full model" if slots == 1 else f"{slots} slots of the full model"
+        models += "" if kind.simple is None else " and the simple one"
+        single = slots > 1 and kind.full.size + simple <= kind.memory
         raise ValueError(
-            f"{place}.memory: {kind.memory / 1e3:,.5g} KB, and {edge.ota.slots} slot(s) of the full model and "
-            f"the simple one need {needed / 1e3:,.5g} KB; expected smaller models, more memory, or ota.slots: 1"
+            f"{place}.memory: got {format_size(kind.memory)}, and {models} need {format_size(needed)}; expected "
+            + ("smaller models, more memory, or ota.slots: 1" if single else "smaller models or more memory")
         )
 
 

@@ -159,10 +159,12 @@ class Ota(Component):
     @model_validator(mode="after")
     def _waves_grow(self) -> Self:
         shares = [wave.share for wave in self.waves]
-        if any(later <= earlier for earlier, later in pairwise(shares)):
-            raise ValueError(
-                "waves: each share must be larger than the one before, as it holds the earlier waves"
-            )
+        for number, (earlier, later) in enumerate(pairwise(shares)):
+            if later <= earlier:
+                raise ValueError(
+                    f"waves[{number + 1}].share: got {100.0 * later:.10g}%, expected more than the "
+                    f"{100.0 * earlier:.10g}% of waves[{number}]: each share holds the earlier waves"
+                )
         if shares[-1] < 1.0:
             raise ValueError(
                 f"waves: the last share is {shares[-1]:.0%}, expected 100%: nobody else would ever get it"

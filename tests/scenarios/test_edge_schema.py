@@ -52,7 +52,15 @@ POOL = {
 CASES: dict[str, tuple[dict[str, Any], str]] = {
     "memory": (
         {"device": {"memory": "1.5 MB"}},
-        "1,500 KB, and 2 slot(s) of the full model and the simple one need 2,000 KB",
+        "got 1.5 MB, and 2 slots of the full model need 2 MB; expected smaller models, more memory, or ota.slots: 1",
+    ),
+    "memory of one slot": (
+        {"device": {"memory": "900 KB", "simple": {"size": "10 KB"}}},
+        "got 900 KB, and 2 slots of the full model and the simple one need 2.01 MB; expected smaller models or more",
+    ),
+    "bandwidth": (
+        {"device": {"link": {"bandwidth": "100 kilobytes"}}},
+        "expected a bandwidth such as '100 KB/s', '2 MB/s', '64 GB/s'",
     ),
     "power of a sensor": (
         {"device": {"kind": "sensor", "power": {"kind": "mains", "idle": "150 mW"}}},
@@ -102,7 +110,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "halt without a signal": ({"edge": {"ota": {"halt": {"on": ["proxies"]}}}}, "needs the name of a signal"),
     "waves that shrink": (
         {"edge": {"ota": {"waves": [{"share": 0.5}, {"share": 0.2}, {"share": 1.0}]}}},
-        "each share must be larger",
+        "edge.ota.waves[1].share: got 20%, expected more than the 50% of waves[0]",
     ),
     "waves that end early": ({"edge": {"ota": {"waves": [{"share": 0.5}]}}}, "the last share is 50%"),
     "offset without a train": ({"edge": {"ota": {"offset": "3d"}}}, "is that of a train"),

@@ -153,6 +153,12 @@ def test_what_fits_is_taken() -> None:
     assert found.edge.count == 10
 
 
+def test_mains_is_short_for_its_kind() -> None:
+    assert scenario(device={"power": "mains"}) == scenario(device={"power": {"kind": "mains"}})
+    with pytest.raises(ScenarioError, match=r"power: unknown 'main': did you mean 'mains'"):
+        scenario(device={"power": "main"})
+
+
 def test_devices_spread_as_the_slices_weigh_unless_told_otherwise() -> None:
     found = scenario()
     assert found.edge is not None

@@ -94,8 +94,9 @@ def review_warnings(scenario: Scenario) -> list[str]:
         )
     if load > 1.0 and review.deadline is not None:
         found.append(
-            f"review: the cases bring {load:.3g} times the work that reviewers have hours for: at least "
-            f"{1.0 - 1.0 / load:.0%} of them pass their deadline unseen; expected more reviewers or hours, or fewer cases"
+            f"review: the cases bring {load:.3g} times the work that reviewers have hours for: in the long run "
+            f"{1.0 - 1.0 / load:.0%} of them or more pass their deadline unseen; expected more reviewers or hours, or "
+            "fewer cases"
         )
     if not isinstance(scenario.quality, RecordedQuality):
         errors = 1.0 - scenario.quality.initial_accuracy

@@ -46,8 +46,12 @@ class Document:
 
     def _overridden_inside(self, trail: Trail) -> list[Trail]:
         """Fields of a mapping or list that were set from outside: what its parts say together is theirs to mend."""
-        inside = [one for one in self.overridden if trail and len(one) > len(trail) and one[: len(trail)] == trail]
-        leaves = [one for one in inside if not any(other[: len(one)] == one for other in inside if other != one)]
+        inside = [
+            one for one in self.overridden if trail and len(one) > len(trail) and one[: len(trail)] == trail
+        ]
+        leaves = [
+            one for one in inside if not any(other[: len(one)] == one for other in inside if other != one)
+        ]
         return sorted(leaves, key=dotted)
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Document:

@@ -100,7 +100,8 @@ def _check_weights(scenario: Scenario, edge: Edge) -> None:
     asked = [kind.count * kind.usage for kind in edge.devices]
     shares = [region_shares(scenario, kind) for kind in edge.devices]
     weights = [
-        math.fsum(part * of_class[place] for part, of_class in zip(asked, shares, strict=True)) / math.fsum(asked)
+        math.fsum(part * of_class[place] for part, of_class in zip(asked, shares, strict=True))
+        / math.fsum(asked)
         for place in range(len(scenario.slice_names))
     ]
     for place, name in enumerate(scenario.slice_names):

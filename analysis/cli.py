@@ -109,23 +109,25 @@ def run(
     """Play one replication under one policy, with its full event trace."""
     found = load(scenario, overrides, overlays)
     with user_errors():
-        from analysis.feasibility import review_warnings
+        from analysis.feasibility import run_warnings
         from analysis.report import run_document, run_text, save_run
         from analysis.trace_events import save_trace, trace_path
         from analysis.tuning import resolved
+        from sim.engine import resolve_policy
         from sim.engine import run as play
 
         if trace_out is not None:
             trace_path(trace_out)
         chosen = found.first_policy if policy is None else policy_from(policy)
-        result = play(found, resolved(found, chosen, seed), seed, replication=replication)
+        policy_played = resolve_policy(resolved(found, chosen, seed))
+        result = play(found, policy_played, seed, replication=replication)
         served = None
         if fleet:
             from analysis.report_fleet import fleet_document, fleet_text
             from sim.fleet_days import run_fleet
 
             served = run_fleet(found, seed, replication=replication)
-        tell_warnings(review_warnings(found))
+        tell_warnings(run_warnings(found, chosen, policy_played))
         prepare(out)
         files = save_run(result, out) if out else []
         if trace_out is not None:

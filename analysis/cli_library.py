@@ -93,7 +93,7 @@ def _list_overlays(json: bool) -> None:
 
 
 def show(
-    scenario: Scenario,
+    scenario: Scenario = "",
     overlays: Overlays = None,
     overrides: Set = None,
     everything: Annotated[
@@ -102,6 +102,12 @@ def show(
     json: Json = False,
 ) -> None:
     """Print a scenario's story, what to look at, and its parameters with units, changed ones first."""
+    if not scenario:
+        with user_errors():
+            raise ValueError(
+                "scenario: missing, expected a library name or a path to a YAML file, such as `halflife show "
+                "fraud_detection`; `halflife list` lists the names"
+            )
     found = load(scenario, overrides, overlays)
     if json:
         show_json(found.model_dump(mode="json"))

@@ -9,13 +9,25 @@ import numpy as np
 
 from analysis.economics import optimal_interval
 from scenarios.monitoring import Monitor
+from scenarios.policies import PolicySpec
 from scenarios.schema import Scenario
 from scenarios.units import format_duration
 from scenarios.world import ExponentialDecay, RecordedQuality
 from sim.durations import mean, quantile
 from sim.edge_samples import SAMPLE
 from sim.oracle import unknown_to_the_plan
-from sim.policies import Budget, Continuous, Cooldown, Hybrid, Oracle, Policy, Scheduled, Triggered, Votes
+from sim.policies import (
+    Budget,
+    Continuous,
+    Cooldown,
+    Hybrid,
+    Oracle,
+    Policy,
+    Scheduled,
+    Triggered,
+    Votes,
+    innermost,
+)
 from sim.retraining import expected_duration
 from sim.traffic import expected_requests
 
@@ -48,8 +60,26 @@ def warnings_for(scenario: Scenario, policies: Sequence[Policy], replications: i
     return found
 
 
+def run_warnings(scenario: Scenario, asked: PolicySpec | Policy, played: Policy) -> list[str]:
+    """What concerns a run under one policy; what is about comparing policies is left out.
+
+    asked: the policy as it was given, played: the same with its interval found (`scheduled:best`)
+    """
+    monitors = played.monitors(scenario)
+    plans = isinstance(innermost(played), Oracle)
+    searched = plans or (isinstance(asked, PolicySpec) and asked.tuned)
+    return [
+        *(_fleet(scenario) if searched else []),
+        *_samples(scenario, monitors),
+        *_references(scenario, monitors),
+        *review_warnings(scenario),
+        *_policy(scenario, played),
+        *(_oracle(scenario) if plans else []),
+    ]
+
+
 def review_warnings(scenario: Scenario) -> list[str]:
-    """Reviewers with more work than hours, and uncertain decisions that would have to be wrong more than always."""
+    """Reviewers with more work than hours, and uncertain decisions too few for the errors that they should hold."""
     review = scenario.review
     if review is None:
         return []
@@ -62,14 +92,28 @@ def review_warnings(scenario: Scenario) -> list[str]:
             f"review: the cases bring {load:.3g} times the work that reviewers have hours for, and no deadline: the "
             "backlog grows to the end, and waits depend on the horizon"
         )
+    if load > 1.0 and review.deadline is not None:
+        found.append(
+            f"review: the cases bring {load:.3g} times the work that reviewers have hours for: in the long run "
+            f"{1.0 - 1.0 / load:.0%} of them or more pass their deadline unseen; expected more reviewers or hours, or "
+            "fewer cases"
+        )
     if not isinstance(scenario.quality, RecordedQuality):
-        wrong = review.error_share * (1.0 - scenario.quality.initial_accuracy) / review.share
-        if wrong > 1.0:
+        errors = 1.0 - scenario.quality.initial_accuracy
+        held = review.error_share * errors
+        if held > review.share:
             found.append(
-                f"review: error_share {review.error_share:g} would make {wrong:.3g} of each uncertain decision wrong "
-                "when the model is fresh, so all of them are: a larger share, or a smaller error_share, would fit"
+                f"review: share and error_share do not fit: a fresh model gets {_percent(errors)} of its decisions "
+                f"wrong, and {_percent(review.error_share)} of these errors ({_percent(held)} of all decisions) cannot "
+                f"be among the {_percent(review.share)} that are uncertain, so every uncertain decision counts as "
+                f"wrong; expected share of at least {_percent(held)}, or error_share of at most "
+                f"{_percent(review.share / errors)}"
             )
     return found
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.3g}%"
 
 
 def _fleet(scenario: Scenario) -> list[str]:
@@ -226,10 +270,13 @@ def _missed_train(scenario: Scenario, policy: Policy, interval: float) -> list[s
             "all but the newest are trained for nothing"
         ]
     duration, rest = expected_duration(scenario), interval % train
-    if min(rest, train - rest) < 1e-6 and offset % train < duration:
+    needed = duration % train
+    if min(rest, train - rest) < 1e-6 and offset < needed:
+        leaves = math.ceil((interval + duration - offset) / train) * train + offset
+        long = "that long" if needed == duration else format_duration(duration)
         return [
-            f"{policy.name}: a training takes {format_duration(duration)} and begins when a train leaves, or "
-            f"{format_duration(offset % train)} before: each release waits for the next one; see edge.ota.offset"
+            f"{policy.name}: trained on day {interval:g}, a release leaves on day {leaves:g}: set edge.ota.offset to "
+            f"at least {format_duration(needed)} (a training takes {long})"
         ]
     return []
 

@@ -117,7 +117,7 @@ class VariantComparison(Comparison):
             more = [self._per_year(name, c) - self._per_year(self.baseline, c) for c in columns]
             dust = 1e-9 * abs(self.interval(self.baseline, "annual_cost").mean)
             more = [m for m in more if abs(m) > dust]
-            spends, saves = math.fsum(m for m in more if m > 0.0), -math.fsum(m for m in more if m < 0.0)
+            spends, saves = math.fsum(m for m in more if m > 0.0), math.fsum(-m for m in more if m < 0.0)
             rows[name] = {"saves": saves, "spends": spends, "roi": saves / spends if spends else math.nan}
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("variant")
 

@@ -224,6 +224,11 @@ Deployment = Annotated[
 def check_deployment(scenario: Scenario) -> None:
     """Raise ValueError, naming the place, for a deployment that this scenario cannot have."""
     plan = scenario.deployment
+    if scenario.edge is not None and plan.strategy != "direct":
+        raise ValueError(
+            f"deployment.strategy: {plan.strategy} is for servers; on an edge fleet edge.ota.waves and edge.ota.halt "
+            "stage a release, expected direct"
+        )
     if isinstance(plan, Canary):
         _check_evidence(scenario, "deployment.evidence", plan.evidence)
     if isinstance(plan, Shadow):

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from scenarios.base import Component
-from scenarios.units import Days, PositiveDays
+from scenarios.units import Days, PositiveDays, format_duration
 
 
 class Fixed(Component):
@@ -40,7 +40,10 @@ class Lognormal(Component):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.p95 <= self.median:
-            raise ValueError("p95 must be longer than the median")
+            raise ValueError(
+                f"p95 must be longer than the median: got {format_duration(self.p95)}, and the median is "
+                f"{format_duration(self.median)}"
+            )
         return self
 
 

@@ -34,12 +34,25 @@ class Document:
         """A problem at a field, or at the nearest one above it that was written."""
         if any(trail[: len(prefix)] == prefix for prefix in self.overridden):
             return Problem(OVERRIDE, None, dotted(trail), given, message)
+        inside = self._overridden_inside(trail)
+        if inside:
+            return Problem(OVERRIDE, None, " and ".join(map(dotted, inside)), given, message)
         above = (trail[:end] for end in range(len(trail), -1, -1))
         known = next((prefix for prefix in above if prefix in self.lines or prefix in self.sources), ())
         source = self.sources.get(known, self.source)
         if self.overlays and source == self.source:
             message = f"{message} (with overlay {' and '.join(self.overlays)})"
         return Problem(source, self.lines.get(known), dotted(trail), given, message)
+
+    def _overridden_inside(self, trail: Trail) -> list[Trail]:
+        """Fields of a mapping or list that were set from outside: what its parts say together is theirs to mend."""
+        inside = [
+            one for one in self.overridden if trail and len(one) > len(trail) and one[: len(trail)] == trail
+        ]
+        leaves = [
+            one for one in inside if not any(other[: len(one)] == one for other in inside if other != one)
+        ]
+        return sorted(leaves, key=dotted)
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Document:
         """The document with other values; what is missing on the way is created, for the schema to judge.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from scenarios.edge import POWER_LIMITS, DeviceClass, Edge
 from scenarios.edge_power import Rechargeable
 from scenarios.monitoring import Monitor
 from scenarios.names import check_known, check_unique
+from scenarios.units import format_size
 
 if TYPE_CHECKING:
     from scenarios.schema import Scenario
@@ -51,11 +53,15 @@ def _check_memory(place: str, kind: DeviceClass, edge: Edge) -> None:
     if kind.memory is None:
         return
     simple = 0.0 if kind.simple is None else kind.simple.size
-    needed = edge.ota.slots * kind.full.size + simple
+    slots = edge.ota.slots
+    needed = slots * kind.full.size + simple
     if needed > kind.memory:
+        models = "the full model" if slots == 1 else f"{slots} slots of the full model"
+        models += "" if kind.simple is None else " and the simple one"
+        single = slots > 1 and kind.full.size + simple <= kind.memory
         raise ValueError(
-            f"{place}.memory: {kind.memory / 1e3:,.5g} KB, and {edge.ota.slots} slot(s) of the full model and "
-            f"the simple one need {needed / 1e3:,.5g} KB; expected smaller models, more memory, or ota.slots: 1"
+            f"{place}.memory: got {format_size(kind.memory)}, and {models} need {format_size(needed)}; expected "
+            + ("smaller models, more memory, or ota.slots: 1" if single else "smaller models or more memory")
         )
 
 
@@ -76,6 +82,11 @@ def _check_power(place: str, kind: DeviceClass) -> None:
 def _check_regions(place: str, kind: DeviceClass, scenario: Scenario) -> None:
     if not kind.regions:
         return
+    if not scenario.slices and set(kind.regions) != {"all"}:
+        raise ValueError(
+            f"{place}.regions: {', '.join(kind.regions)}: regions are slices, and the scenario has none; expected them "
+            f"under `slices` with their share of the requests, such as slices: [{_as_slices(kind)}]"
+        )
     check_known(f"{place}.regions", list(kind.regions), scenario.slice_names)
     total = math.fsum(kind.regions.values())
     if not math.isclose(total, 1.0, abs_tol=1e-6):
@@ -87,23 +98,44 @@ def _check_weights(scenario: Scenario, edge: Edge) -> None:
     if not any(kind.regions for kind in edge.devices):
         return
     asked = [kind.count * kind.usage for kind in edge.devices]
+    shares = [region_shares(scenario, kind) for kind in edge.devices]
+    weights = [
+        math.fsum(part * of_class[place] for part, of_class in zip(asked, shares, strict=True))
+        / math.fsum(asked)
+        for place in range(len(scenario.slice_names))
+    ]
     for place, name in enumerate(scenario.slice_names):
-        shares = (region_shares(scenario, kind)[place] for kind in edge.devices)
-        weight = math.fsum(part * share for part, share in zip(asked, shares, strict=True)) / math.fsum(asked)
-        if abs(weight - scenario.slice_weights[place]) > _SAME_SHARE:
+        given = scenario.slice_weights[place]
+        if abs(weights[place] - given) > _SAME_SHARE:
+            told = [f"edge.devices[{n}].regions" for n, kind in enumerate(edge.devices) if kind.regions]
             raise ValueError(
-                f"slices: {name!r} has {scenario.slice_weights[place]:.1%} of the requests, and the devices in it ask "
-                f"{weight:.1%} of them; expected the same"
+                f"slices: {name!r} has {given:.1%} of the requests, and by {' and '.join(told)} the devices in it ask "
+                f"{weights[place]:.1%} of them; expected the same: slices with the weights "
+                f"{_pairs(_declared(scenario, weights))}, or regions that add up to "
+                f"{_pairs(dict(zip(scenario.slice_names, scenario.slice_weights, strict=True)))}"
             )
 
 
+def _declared(scenario: Scenario, weights: Sequence[float]) -> dict[str, float]:
+    """Weights of the slices that a scenario file declares: above 0, and without what they leave over."""
+    named = zip((item.name for item in scenario.slices), weights, strict=False)
+    return {name: weight for name, weight in named if weight > 0.0}
+
+
+def _pairs(shares: Mapping[str, float]) -> str:
+    """Shares by name as a scenario file has them; exact, as they must add up."""
+    return "{" + ", ".join(f"{name}: {100.0 * share:.10g}%" for name, share in shares.items()) + "}"
+
+
+def _as_slices(kind: DeviceClass) -> str:
+    """The regions of a class as the list `slices`."""
+    return ", ".join(
+        f"{{name: {name}, weight: {100.0 * share:.10g}%}}" for name, share in kind.regions.items()
+    )
+
+
 def _check_centre(scenario: Scenario, edge: Edge) -> None:
-    """What the centre does with a fleet: waves in place of canaries, signals in place of inputs."""
-    if scenario.deployment.strategy != "direct":
-        raise ValueError(
-            f"deployment.strategy: {scenario.deployment.strategy} is for servers; on an edge fleet edge.ota.waves and "
-            "edge.ota.halt stage a release, expected direct"
-        )
+    """What the centre does with a fleet: it is told signals, and no servers answer beside the devices."""
     halt = edge.ota.halt
     if halt is not None and halt.signal is not None:
         names = tuple(signal.name for signal in scenario.signals if signal.kind in ("proportion", "mean"))

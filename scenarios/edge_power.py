@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from scenarios.base import Component
 from scenarios.distributions import Duration, Fixed
@@ -68,4 +68,13 @@ class Cell(_Battery):
         return self
 
 
-Power = Annotated[Mains | Rechargeable | Cell, Field(discriminator="kind")]
+def _from_name(value: Any) -> Any:
+    """Read `mains` as the kind with its defaults."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
+Power = Annotated[
+    Annotated[Mains | Rechargeable | Cell, Field(discriminator="kind")],
+    BeforeValidator(_from_name, json_schema_input_type=Literal["mains"] | Mains | Rechargeable | Cell),
+]
+"""A mapping with `kind` and its parameters, or `mains` alone."""

@@ -52,7 +52,7 @@ SPEED = Quantity(
     forms=_forms("FLOP/s", "G T P"),
 )  # fmt: skip
 BANDWIDTH = Quantity(
-    "a bandwidth", ("2 TB/s", "64 GB/s"), rf"({_UNSIGNED}) *({_BYTE_UNITS})(?:/| per )s", _read_bandwidth,
+    "a bandwidth", ("100 KB/s", "2 MB/s", "64 GB/s"), rf"({_UNSIGNED}) *({_BYTE_UNITS})(?:/| per )s", _read_bandwidth,
     "bytes per second", forms=_forms("B/s", "M G T"),
 )  # fmt: skip
 POWER = Quantity(

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from scenarios.base import Component
-from scenarios.units import Count, Days, Fraction, Money, PositiveCount, PositiveDays
+from scenarios.units import Count, Days, Fraction, Money, PositiveCount, PositiveDays, format_duration
 
 
 class Wave(Component):
@@ -136,6 +136,11 @@ class Ota(Component):
     def _offset_of_a_train(self) -> Self:
         if self.offset > 0.0 and self.train is None:
             raise ValueError("offset: is that of a train, give train as well, or leave it out")
+        if self.train is not None and self.offset >= self.train:
+            raise ValueError(
+                f"offset: got {format_duration(self.offset)}, expected less than train, the "
+                f"{format_duration(self.train)} between two trains"
+            )
         return self
 
     @model_validator(mode="after")
@@ -154,10 +159,12 @@ class Ota(Component):
     @model_validator(mode="after")
     def _waves_grow(self) -> Self:
         shares = [wave.share for wave in self.waves]
-        if any(later <= earlier for earlier, later in pairwise(shares)):
-            raise ValueError(
-                "waves: each share must be larger than the one before, as it holds the earlier waves"
-            )
+        for number, (earlier, later) in enumerate(pairwise(shares)):
+            if later <= earlier:
+                raise ValueError(
+                    f"waves[{number + 1}].share: got {100.0 * later:.10g}%, expected more than the "
+                    f"{100.0 * earlier:.10g}% of waves[{number}]: each share holds the earlier waves"
+                )
         if shares[-1] < 1.0:
             raise ValueError(
                 f"waves: the last share is {shares[-1]:.0%}, expected 100%: nobody else would ever get it"

@@ -367,6 +367,18 @@ def format_money(amount: float, currency: str = "USD") -> str:
     return f"{sign}{symbol}{_amount_digits(abs(amount))}"
 
 
+def format_size(size: float) -> str:
+    """A size in bytes in the largest decimal unit that makes it at least 1.
+
+    >>> format_size(256e3), format_size(12e6), format_size(1.5e9), format_size(8)
+    ('256 KB', '12 MB', '1.5 GB', '8 B')
+    """
+    for unit in ("TB", "GB", "MB", "KB"):
+        if size >= _SIZES[unit]:
+            return f"{size / float(_SIZES[unit]):,.7g} {unit}"
+    return f"{size:g} B"
+
+
 def _amount_digits(amount: float) -> str:
     if amount == 0 or math.isinf(amount):
         return f"{amount:g}"

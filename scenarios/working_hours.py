@@ -23,7 +23,10 @@ class WorkingHours(Component):
     @model_validator(mode="after")
     def _is_a_day(self) -> Self:
         if not self.start < self.end <= 1.0:
-            raise ValueError("hours: start must be before end, and end at most 24h")
+            raise ValueError(
+                f"got start {24.0 * self.start:g}h and end {24.0 * self.end:g}h, expected start before end, and end at "
+                "most 24h"
+            )
         return self
 
     def open_at(self, time: float) -> bool:

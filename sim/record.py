@@ -107,7 +107,7 @@ class Result(Displayed):
         return (
             f"{self.scenario.title}: {self.policy}, seed {self.seed}, replication {self.replication}; {cost} in "
             f"{format_duration(self.scenario.horizon)}, mean accuracy {summary['mean_accuracy']:.4f}, "
-            f"{summary['retrains']:.0f} retrainings"
+            f"{summary['retrains']:.0f} {'retraining' if summary['retrains'] == 1.0 else 'retrainings'}"
         )
 
     def _shown(self) -> pd.DataFrame:

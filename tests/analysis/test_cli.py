@@ -128,6 +128,10 @@ def test_show(small):
     assert re.fullmatch(r"\d+ more parameters stand at their defaults \(--all lists them\)\.\n", rest)
 
 
+def test_show_without_a_name_says_where_names_are():
+    assert "`halflife list` lists the names" in refused("show")
+
+
 def test_show_everything(small):
     changed, unchanged = (
         said("show", small, "--all").partition("differ from the defaults")[2].split("stand at")

@@ -259,3 +259,9 @@ def test_one_policy_as_text_is_one_policy():
 def test_a_misspelt_field_of_a_scenario_is_answered_with_the_nearest():
     with pytest.raises(AttributeError, match="no attribute 'horizn', did you mean 'horizon'"):
         _ = asset().horizn
+
+
+def test_one_retraining_is_one():
+    asset = scenarios.load("rotting_asset", horizon="10d")
+    assert repr(sim.run(asset, "scheduled:7d")).endswith(" 1 retraining>")
+    assert repr(sim.run(asset, "scheduled:3d")).endswith(" 3 retrainings>")

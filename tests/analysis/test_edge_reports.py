@@ -18,7 +18,7 @@ from analysis import budget
 from analysis.cli import app
 from analysis.comparison import compare
 from analysis.designs import design
-from analysis.feasibility import warnings_for
+from analysis.feasibility import run_warnings, warnings_for
 from analysis.interval_text import with_width
 from analysis.requirements import check_comparison, parse_requirement
 from analysis.responses import COLUMNS, figures_of
@@ -188,8 +188,11 @@ def test_a_fleet_in_small_costs_what_the_whole_one_does(ring: Scenario) -> None:
 
 def test_schedules_that_miss_their_trains_are_told(ring: Scenario) -> None:
     late = ring.with_(**{"edge.ota.offset": "0d"})
-    assert any("each release waits" in text for text in warnings_for(late, [Scheduled(91.0)], 10))
-    assert not any("each release waits" in text for text in warnings_for(ring, [Scheduled(91.0)], 10))
+    words = "trained on day 91, a release leaves on day 182: set edge.ota.offset to at least"
+    assert any(words in text for text in warnings_for(late, [Scheduled(91.0)], 10))
+    assert any(words in text for text in run_warnings(late, Scheduled(91.0), Scheduled(91.0)))
+    assert not any("edge.ota.offset" in text for text in warnings_for(ring, [Scheduled(91.0)], 10))
+    assert not any("edge.ota.offset" in text for text in run_warnings(ring, Scheduled(91.0), Scheduled(91.0)))
     assert any("trained for nothing" in text for text in warnings_for(ring, [Scheduled(30.0)], 10))
     assert any("guide and no bound" in text for text in warnings_for(ring, [Oracle()], 10))
 

@@ -11,7 +11,7 @@ import pytest
 import analysis
 import sim
 from analysis.designs import design
-from analysis.feasibility import warnings_for
+from analysis.feasibility import run_warnings, warnings_for
 from analysis.interval_text import KEY as WIDTH_KEY
 from analysis.interval_text import with_width
 from analysis.plot_care import plot_care, plot_care_trade
@@ -22,6 +22,7 @@ from analysis.sweep import sweep
 from analysis.variants import compare_variants
 from scenarios.schema import Scenario
 from sim import care_result, review
+from sim.policies import Never
 from sim.record import Result
 from tests.analysis.small_people import reviewed, small_ward
 
@@ -100,16 +101,23 @@ def test_a_run_without_people_says_nothing_of_them():
 @pytest.mark.parametrize(
     ("changes", "warning"),
     [
-        ({"review__deadline": None}, "the cases bring 1.05 times the work"),
+        (
+            {"review__deadline": None},
+            "the cases bring 1.05 times the work that reviewers have hours for, and no",
+        ),
+        ({"review__service": "30min"}, "in the long run 68% of them or more pass their deadline unseen"),
         (
             {"review__share": 0.02, "review__error_share": 0.9},
-            "would make 4.5 of each uncertain decision wrong",
+            "expected share of at least 9%, or error_share of at most 20%",
         ),
     ],
 )
 def test_reviews_that_cannot_be_are_told(changes, warning):
     assert [w for w in warnings_for(reviewed().with_(**changes), [], 30) if warning in w]
-    assert not [w for w in warnings_for(reviewed(), [], 30) if w.startswith("review")]
+    never = Never()
+    assert [w for w in run_warnings(reviewed().with_(**changes), never, never) if warning in w]
+    enough = reviewed().with_(review__reviewers=2)
+    assert not [w for w in warnings_for(enough, [], 30) if w.startswith("review")]
 
 
 def test_a_comparison_shows_reviewers():

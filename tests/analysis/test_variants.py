@@ -124,6 +124,14 @@ def test_returns_are_savings_over_spending(found: VariantComparison) -> None:
     assert row["roi"] == pytest.approx(row["saves"] / row["spends"])
 
 
+def test_what_saves_nothing_saves_no_negative_zero() -> None:
+    asset = scenarios.load("rotting_asset", horizon="10d")
+    same = compare_variants(asset, {"as is": "base", "same": "base"}, replications=2, workers=1)
+    row = same.returns().loc["same"]
+    assert row["saves"] == row["spends"] == 0.0
+    assert not math.copysign(1.0, row["saves"]) < 0.0
+
+
 @pytest.mark.slow
 def test_the_number_of_workers_does_not_show(base: Scenario) -> None:
     short, variants = base.with_(horizon="30d"), ["base", "daily@scheduled:best"]

@@ -214,7 +214,13 @@ WRONG: list[tuple[str, str, int, str, str]] = [
         "missing; expected what is measured",
     ),
     # what only the whole can tell
-    ("p95: 2d", "p95: 2h", 21, "labels.delay.p95", "must be longer than the median"),
+    (
+        "p95: 2d",
+        "p95: 2h",
+        21,
+        "labels.delay.p95",
+        "must be longer than the median: got 2 h, and the median is",
+    ),
     ("30d", "30.01d", 2, "horizon", "must be a whole number of windows"),
     ("window: 7d", "window: 90min", 25, "triggers[0].window", "must be a whole number of simulation windows"),
     # YAML

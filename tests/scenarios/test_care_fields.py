@@ -23,6 +23,11 @@ from tests.sim.small_care import ward
             110,
             "got 110 (a number without unit), expected a pressure such as '130 mmHg'",
         ),
+        (
+            "care__clinicians__hours__end",
+            "8h",
+            "override care.clinicians.hours.end: got start 9h and end 8h, expected start before end",
+        ),
         ("care__recommending__cadence", "12h", "care.recommending.cadence: got 0.5 d, expected whole days"),
         (
             "care__recommending__least_days",

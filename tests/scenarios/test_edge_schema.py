@@ -52,7 +52,15 @@ POOL = {
 CASES: dict[str, tuple[dict[str, Any], str]] = {
     "memory": (
         {"device": {"memory": "1.5 MB"}},
-        "1,500 KB, and 2 slot(s) of the full model and the simple one need 2,000 KB",
+        "got 1.5 MB, and 2 slots of the full model need 2 MB; expected smaller models, more memory, or ota.slots: 1",
+    ),
+    "memory of one slot": (
+        {"device": {"memory": "900 KB", "simple": {"size": "10 KB"}}},
+        "got 900 KB, and 2 slots of the full model and the simple one need 2.01 MB; expected smaller models or more",
+    ),
+    "bandwidth": (
+        {"device": {"link": {"bandwidth": "100 kilobytes"}}},
+        "expected a bandwidth such as '100 KB/s', '2 MB/s', '64 GB/s'",
     ),
     "power of a sensor": (
         {"device": {"kind": "sensor", "power": {"kind": "mains", "idle": "150 mW"}}},
@@ -74,11 +82,18 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "shares of regions": ({"device": {"regions": {"north": 0.5, "rest": 0.3}}}, "add up to 0.8, expected 1"),
     "weights": (
         {"device": {"regions": {"north": 1.0}}},
-        "'north' has 50.0% of the requests, and the devices",
+        "'north' has 50.0% of the requests, and by edge.devices[0].regions the devices in it ask 100.0% of them; "
+        "expected the same: slices with the weights {north: 100%}, or regions that add up to "
+        "{north: 50%, rest: 50%}",
+    ),
+    "regions without slices": (
+        {"slices": [], "device": {"regions": {"north": 0.4, "south": 0.6}}},
+        "such as slices: [{name: north, weight: 40%}, {name: south, weight: 60%}]",
     ),
     "names": ({"edge": {"devices": [DEVICE, DEVICE]}}, "'box' is there twice"),
     "too many": ({"device": {"count": "11M"}}, "expected at most 10,000,000"),
     "canaries": ({"deployment": "canary"}, "canary is for servers; on an edge fleet edge.ota.waves"),
+    "canaries without labels": ({"deployment": "canary", "labels": None}, "canary is for servers"),
     "features stay": (
         {"edge": {"reports": {}}, "triggers": [{"metric": "feature_drift_psi"}]},
         "triggers[0].metric: feature_drift_psi needs what devices see",
@@ -95,10 +110,14 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "halt without a signal": ({"edge": {"ota": {"halt": {"on": ["proxies"]}}}}, "needs the name of a signal"),
     "waves that shrink": (
         {"edge": {"ota": {"waves": [{"share": 0.5}, {"share": 0.2}, {"share": 1.0}]}}},
-        "each share must be larger",
+        "edge.ota.waves[1].share: got 20%, expected more than the 50% of waves[0]",
     ),
     "waves that end early": ({"edge": {"ota": {"waves": [{"share": 0.5}]}}}, "the last share is 50%"),
     "offset without a train": ({"edge": {"ota": {"offset": "3d"}}}, "is that of a train"),
+    "offset of a train and more": (
+        {"edge": {"ota": {"train": "30d", "offset": "45d"}}},
+        "edge.ota.offset: got 45 d, expected less than train, the 30 d between two trains",
+    ),
     "half a network": ({"device": {"link": {"online": "3h"}}}, "give both of online and offline, or neither"),
     "hours": ({"device": {"link": {"hours": [0.5, 1.0]}}}, "got 2 numbers, expected 24"),
     "no hour": ({"device": {"link": {"hours": [0.0] * 24}}}, "no check-in would ever succeed"),
@@ -132,6 +151,12 @@ def test_what_fits_is_taken() -> None:
     found = scenario({"reports": {}}, monitors=[WATCH])
     assert found.edge is not None
     assert found.edge.count == 10
+
+
+def test_mains_is_short_for_its_kind() -> None:
+    assert scenario(device={"power": "mains"}) == scenario(device={"power": {"kind": "mains"}})
+    with pytest.raises(ScenarioError, match=r"power: unknown 'main': did you mean 'mains'"):
+        scenario(device={"power": "main"})
 
 
 def test_devices_spread_as_the_slices_weigh_unless_told_otherwise() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.plot_styles import GREY, INK, PALE, legend_below, money_ticks, new_axes, policy_style
+from analysis.plot_styles import GREY, INK, PALE, legend_below, money_ticks, new_axes, policy_style, reach
 from sim.edge_result import AGE_QUANTILES, EdgeResult
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def plot_cost_of_youth(found: Comparison, ax: Axes | None = None) -> Axes:
     for name, style in policy_style(found.names).items():
         age, cost = found.interval(name, "model_age_mean_days"), found.interval(name, "annual_cost")
         ax.errorbar(
-            age.mean, cost.mean, xerr=_reach(age.half_width), yerr=_reach(cost.half_width), color=style.colour,
+            age.mean, cost.mean, xerr=reach(age.half_width), yerr=reach(cost.half_width), color=style.colour,
             marker=style.marker, fillstyle=style.fill, ms=8, ls="", capsize=3, label=name,
         )  # fmt: skip
     money_ticks(ax.yaxis, found.scenario.currency)
@@ -116,10 +116,6 @@ def plot_cost_of_youth(found: Comparison, ax: Axes | None = None) -> Axes:
 def _entitle(ax: Axes, what: str, scenario: str) -> None:
     """Two lines: scenarios have long titles."""
     ax.set_title(f"{what}\n{scenario}", fontsize=9.5, loc="left", parse_math=False)
-
-
-def _reach(half_width: float) -> float:
-    return half_width if np.isfinite(half_width) else 0.0
 
 
 def _span(first: str, last: str) -> str:

@@ -174,6 +174,11 @@ def _width(ax: Axes) -> float:
     return ax.get_window_extent().width / ax.figure.dpi
 
 
+def reach(half_width: float) -> float:
+    """Length of an error bar: none where there is no interval."""
+    return half_width if math.isfinite(half_width) else 0.0
+
+
 def money_ticks(axis: Axis, currency: str) -> None:
     """At most 6 steps, written as short as money can be."""
     axis.set_major_locator(MaxNLocator(6))

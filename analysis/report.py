@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.report_people import (
+    care_figures,
     people_documents,
     people_text,
     present,
@@ -127,6 +128,8 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
 
 def comparison_text(comparison: Comparison) -> str:
     """The comparison as aligned tables for a terminal."""
+    from analysis.report_edge import compared_text
+
     currency = comparison.scenario.currency
     table = comparison.table().to_dict("index")
     shown: dict[str, dict[str, str]] = {}
@@ -148,7 +151,6 @@ def comparison_text(comparison: Comparison) -> str:
             "skill/year": "" if math.isnan(row["skill"]) else format_money(row["skill"], currency),
             "skill sd": _optional(row["skill_sd"], "+.1f"),
         }
-    fleet = _fleet_text(comparison)
     gaps: dict[str, dict[str, str]] = {
         str(row["policy"]): {
             "difference/year": format_money(row["mean"], currency),
@@ -163,20 +165,10 @@ def comparison_text(comparison: Comparison) -> str:
     return (
         f"{comparison.scenario.title}: {format_duration(comparison.scenario.horizon)}, "
         f"{comparison.replications} replications\n\n{aligned(shown, 'policy')}\n\n"
-        f"{people_text(comparison, 'policy')}{fleet}"
+        f"{people_text(comparison, 'policy')}{compared_text(comparison, 'policy')}"
         f"Paired difference of cost to {comparison.baseline} (below 0: cheaper)\n\n{aligned(gaps, 'policy')}\n\n"
         f"{comparison.verdict()}{_more_needed(comparison)}"
     )
-
-
-def _fleet_text(comparison: Comparison) -> str:
-    """The fleet of devices under each policy, where there is one."""
-    if not comparison.edge_figures:
-        return ""
-    from analysis.report_edge import KEY, compared_columns
-
-    rows = {name: compared_columns(comparison, name) for name in comparison.names}
-    return f"Fleet of devices\n\n{aligned(rows, 'policy')}\n{KEY}\n\n"
 
 
 def _more_needed(comparison: Comparison, precision: float = 0.05) -> str:
@@ -406,6 +398,7 @@ def save_comparison(comparison: Comparison, folder: str | Path) -> list[Path]:
         from analysis.plot_edge import plot_cost_of_youth
 
         figures["fleet.png"] = whole_figure(plot_cost_of_youth(comparison))
+    figures |= care_figures(comparison)
     for name, figure in figures.items():
         save_figure(figure, home / name)
         files.append(home / name)

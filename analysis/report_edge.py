@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.interval_text import KEY as WIDTH_KEY
+from analysis.interval_text import with_width
 from analysis.report import aligned, whole_figure
 from analysis.report_decisions import number, records
 from sim.edge_result import EdgeResult
@@ -30,6 +32,8 @@ COMPARED = {
     "contributions": ("contrib.", ",.0f"),
 }
 """Figures of a fleet that comparisons show, with their heading and form."""
+WITH_WIDTH = frozenset({"model_age_mean_days", "ota_gb", "blast_devices", "bricks"})
+"""Those that comparisons show with their interval."""
 KEY = (
     "age: of the models on devices, since their data cut; stale: device-time on an older release than the newest that "
     "all may take; vulnerable: on one that was halted; GB, releases, blast (devices that took a bad release): over the "
@@ -110,14 +114,39 @@ def save_edge(result: EdgeResult, home: Path) -> list[Path]:
     return files
 
 
-def compared_columns(found: Comparison, name: str) -> dict[str, str]:
+def compared_text(found: Comparison, corner: str) -> str:
+    """The fleet under each policy or variant as a table with its key; empty without a fleet."""
+    if not found.edge_figures:
+        return ""
+    rows = {name: _compared_columns(found, name) for name in found.names}
+    key = KEY if found.replications < 2 else f"{KEY}; {WIDTH_KEY}"
+    return f"Fleet of devices\n\n{aligned(rows, corner)}\n{key}\n\n"
+
+
+def _compared_columns(found: Comparison, name: str) -> dict[str, str]:
     """Cells of a policy in the table of a comparison; figures that are 0 for all policies are left out."""
     cells = {}
     for column, (heading, form) in COMPARED.items():
-        means = {other: found.interval(other, column).mean for other in found.names}
-        if any(means.values()):
-            cells[heading] = format(means[name], form)
+        if any(found.interval(other, column).mean for other in found.names):
+            interval = found.interval(name, column)
+            cells[heading] = (
+                with_width(interval, form) if column in WITH_WIDTH else format(interval.mean, form)
+            )
     return cells
+
+
+def sweep_edge_text(table: pd.DataFrame, most: int) -> str:
+    """The same of the first rows of a sweep's table, means of a variant and policy each; empty without a fleet."""
+    names = [name for name in COMPARED if name in table and table[name].any()]
+    if not names:
+        return ""
+    rows = {
+        f"{row['variant']} {row['policy']}": {
+            COMPARED[name][0]: format(row[name], COMPARED[name][1]) for name in names
+        }
+        for row in table.head(most).to_dict("records")
+    }
+    return f"Fleet of devices\n\n{aligned(rows, 'variant and policy')}\n{KEY}"
 
 
 def _class_rows(classes: pd.DataFrame) -> dict[str, dict[str, str]]:

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.interval_text import KEY as WIDTH_KEY
+from analysis.interval_text import with_width
 from scenarios.units import format_duration
 from sim import care_result, review
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from analysis.comparison import Comparison
     from sim.care_result import CareResult
     from sim.record import Result
@@ -43,6 +47,10 @@ HEADINGS = {
 }
 SHARES = frozenset(name for name, (_, form) in HEADINGS.items() if form.endswith("%"))
 """Figures that lie between 0 and 1."""
+WITH_WIDTH = (
+    "time_in_range", "hypotensions_per_patient_year", "crises_per_patient_year", "clinician_hours_per_week",
+)  # fmt: skip
+"""Figures that comparisons show with their interval."""
 _KEYS = {
     "reviews": "passed unseen: share of the uncertain decisions that nobody took up before the deadline;\n"
     "wait: of those taken up; busy: share of the time at their desks",
@@ -79,7 +87,13 @@ def people_text(comparison: Comparison, corner: str) -> str:
     if not names:
         return ""
     rows = {name: shown(people_means(comparison, name), names) for name in comparison.names}
-    return f"{aligned(rows, corner)}\n{_key(names)}\n\n"
+    wide = [column for column in WITH_WIDTH if column in names]
+    for name, row in rows.items():
+        for column in wide:
+            heading, form = HEADINGS[column]
+            row[heading] = with_width(comparison.interval(name, column), form)
+    widths = f"\n{WIDTH_KEY}" if wide and comparison.replications > 1 else ""
+    return f"{aligned(rows, corner)}\n{_key(names)}{widths}\n\n"
 
 
 def sweep_people_text(table: pd.DataFrame, most: int) -> str:
@@ -166,3 +180,12 @@ def save_people(result: Result, home: Path) -> list[Path]:
     result.care.days.to_csv(files[1], index=False, float_format="%.6g")
     save_figure(plot_care(result), files[2])
     return files
+
+
+def care_figures(comparison: Comparison) -> dict[str, Figure]:
+    """The picture of care that a comparison writes, by its name; none without patients."""
+    from analysis.plot_care import plot_care_trade
+
+    if "time_in_range" not in present(comparison.runs):
+        return {}
+    return {"care.png": plot_care_trade(comparison)}

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.report import aligned, verdict, whole_figure
-from analysis.report_people import people_text
+from analysis.report_edge import compared_text
+from analysis.report_people import care_figures, people_text
 from scenarios.units import format_duration, format_money
 from sim.ledger import CATEGORIES
 
@@ -72,22 +73,12 @@ def variants_text(found: VariantComparison) -> str:
     return (
         f"{found.scenario.title}: {format_duration(found.scenario.horizon)}, {found.replications} replications\n\n"
         f"{aligned(shown, 'variant')}\n{key}\n\n"
-        f"{people_text(found, 'variant')}{_fleet(found)}"
+        f"{people_text(found, 'variant')}{compared_text(found, 'variant')}"
         f"Paired difference of cost to {found.baseline} (below 0: cheaper)\n\n{aligned(gaps, 'variant')}\n"
         "saves, spends: in the categories of cost in which it is cheaper, and in those in which it is dearer; "
         "people on duty, drills and monitors cost what their prices say, nothing without one\n\n"
         f"{verdict(found)}"
     )
-
-
-def _fleet(found: VariantComparison) -> str:
-    """The fleet of devices of each variant, where there is one."""
-    if not found.edge_figures:
-        return ""
-    from analysis.report_edge import KEY, compared_columns
-
-    rows = {name: compared_columns(found, name) for name in found.names}
-    return f"Fleet of devices\n\n{aligned(rows, 'variant')}\n{KEY}\n\n"
 
 
 def variants_document(found: VariantComparison) -> dict[str, Any]:
@@ -154,6 +145,7 @@ def save_variants(found: VariantComparison, folder: str | Path) -> list[Path]:
         from analysis.plot_edge import plot_cost_of_youth
 
         figures["fleet.png"] = whole_figure(plot_cost_of_youth(found))
+    figures |= care_figures(found)
     for name, figure in figures.items():
         save_figure(figure, home / name)
         files.append(home / name)

@@ -57,14 +57,19 @@ class Sweep(Displayed):
         return self.currency
 
     def headline(self) -> str:
-        """How large the sweep was, and how often each policy was cheapest."""
+        """How large the sweep was, and how often each policy was cheapest; of a single policy, in which variant."""
+        if self.single_policy:
+            from analysis.sweep_variants import variants_verdict
+
+            size = f"{len(self.design)} variants in {self.replications} worlds each"
+            return f"{self.title}, {size}; {self.candidates[0]}: {variants_verdict(self)}"
         won = ", ".join(f"{name} in {count}" for name, count in self.winners()["best"].value_counts().items())
         return (
             f"{self.title}, {len(self.design)} variants in {self.replications} worlds each; cheapest: {won}"
         )
 
     def _shown(self) -> pd.DataFrame:
-        return self.winners()
+        return self.differences() if self.single_policy else self.winners()
 
     @property
     def folder(self) -> Path:
@@ -80,6 +85,11 @@ class Sweep(Displayed):
     def candidates(self) -> list[str]:
         """Policies that could be chosen: all but an oracle."""
         return [entry["name"] for entry in self.store.manifest["policies"] if entry["kind"] != "oracle"]
+
+    @property
+    def single_policy(self) -> bool:
+        """Whether one policy only could be chosen, so that variants are what there is to compare."""
+        return len(self.candidates) == 1
 
     @property
     def replications(self) -> int:
@@ -113,6 +123,17 @@ class Sweep(Displayed):
     def winners(self) -> pd.DataFrame:
         """One row a variant: the cheapest policy, its lead over the next, and whether the lead is certain."""
         return self._found.winners
+
+    def differences(self) -> pd.DataFrame:
+        """Of a single policy, one row a variant: its cost, and the paired difference to that of the cheapest variant.
+
+        Columns as in `sweep_tables.against_cheapest`. Raises ValueError for several policies: see `winners`.
+        """
+        if self._found.variants is None:
+            raise ValueError(
+                f"differences: got {len(self.candidates)} policies, expected one; see winners() for who is cheapest"
+            )
+        return self._found.variants
 
     def query(self, sql: str) -> pd.DataFrame:
         """Ask the runs in SQL (DuckDB): `runs` and `design`."""

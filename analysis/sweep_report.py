@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.designs import short_value
+from analysis.report_edge import sweep_edge_text
 from analysis.report_people import sweep_people_text
 from analysis.sweep_tables import NO_WINNER
 from scenarios.units import format_money
@@ -32,6 +33,7 @@ def sweep_document(sweep: Sweep) -> dict[str, Any]:
             for row in _records(table)
         ]
 
+    between = {"differences": rows_of(sweep.differences())} if sweep.single_policy else {}
     return {
         "scenario": sweep.title,
         "scenario_hash": sweep.store.manifest["scenario"]["hash"],
@@ -43,6 +45,7 @@ def sweep_document(sweep: Sweep) -> dict[str, Any]:
         "complete": sweep.store.complete,
         "rows": rows_of(sweep.table()),
         "best_by_variant": rows_of(sweep.winners()),
+        **between,
         "directory": str(sweep.folder),
     }
 
@@ -51,6 +54,7 @@ def sweep_text(sweep: Sweep) -> str:
     """Who wins in which variant, how often, and what drives it, as `halflife report` prints it."""
     from analysis.report import aligned
     from analysis.sweep_effects import effects, effects_text
+    from analysis.sweep_variants import variant_rows, variants_verdict
 
     winners = sweep.winners()
     head = (
@@ -61,16 +65,18 @@ def sweep_text(sweep: Sweep) -> str:
     if not sweep.store.complete:
         done, all_parts = len(sweep.store.finished), sweep.store.part_count
         parts.append(f"NOT COMPLETE: {done} of {all_parts} parts; finished variants only. --resume goes on.")
-    parts.append(aligned(_winner_rows(sweep, winners.head(MOST_ROWS)), "variant"))
+    alone = sweep.single_policy
+    rows = variant_rows(sweep, MOST_ROWS) if alone else _winner_rows(sweep, winners.head(MOST_ROWS))
+    parts.append(aligned(rows, "variant"))
     if len(winners) > MOST_ROWS:
-        parts.append(f"and {len(winners) - MOST_ROWS:,} more variants: see winners.csv")
-    people = sweep_people_text(sweep.table(), MOST_ROWS)
-    if people:
-        parts.append(people)
+        file = "differences.csv" if alone else "winners.csv"
+        parts.append(f"and {len(winners) - MOST_ROWS:,} more variants: see {file}")
+    about = (sweep_people_text(sweep.table(), MOST_ROWS), sweep_edge_text(sweep.table(), MOST_ROWS))
+    parts += [text for text in about if text]
     found = effects(sweep)
-    if len(found):
+    if found["term"].nunique() > alone:  # a single thing that varies takes all of the variance
         parts.append(effects_text(found))
-    parts.append(verdict(sweep))
+    parts.append(variants_verdict(sweep) if alone else verdict(sweep))
     return "\n\n".join(parts)
 
 
@@ -88,14 +94,20 @@ def verdict(sweep: Sweep) -> str:
 
 
 def save_sweep(sweep: Sweep, folder: Path) -> list[Path]:
-    """Write table.csv, winners.csv, effects.csv and the pictures; the same sweep gives the same bytes."""
+    """Write table.csv, winners.csv, effects.csv and the pictures; the same sweep gives the same bytes.
+
+    Of a single policy also differences.csv, its variants beside the cheapest one.
+    """
     from analysis.plot_styles import save_figure
     from analysis.plot_sweeps import sweep_figures
     from analysis.sweep_effects import effects
 
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for name, table in (("table", sweep.table()), ("winners", sweep.winners()), ("effects", effects(sweep))):
+    tables = {"table": sweep.table(), "winners": sweep.winners(), "effects": effects(sweep)}
+    if sweep.single_policy:
+        tables["differences"] = sweep.differences()
+    for name, table in tables.items():
         files.append(folder / f"{name}.csv")
         table.to_csv(files[-1], index=False, float_format="%.10g")
     for name, figure in sweep_figures(sweep).items():

@@ -32,26 +32,33 @@ NO_WINNER = "no clear winner"
 
 
 class Tables(NamedTuple):
-    """`table`: one row a variant and policy; `winners`: one row a variant."""
+    """`table`: one row a variant and policy; `winners`: one row a variant; `variants`: the same, of a single policy."""
 
     table: pd.DataFrame
     winners: pd.DataFrame
+    variants: pd.DataFrame | None
 
 
 def tables_of(sweep: Sweep) -> Tables:
     """The tables of all variants whose runs are all there. Raises ValueError where there is none."""
     names = sweep.policies
     candidates = [names.index(name) for name in sweep.candidates]
-    tables, winners = [], []
+    tables, winners, numbers, costs = [], [], [], []
     for variants, figures in _batches(sweep.store, sweep.replications, len(names)):
         tables.append(_table(variants, figures, names))
         winners.append(_winners(variants, figures["annual_cost"][:, :, candidates], sweep.candidates))
+        if len(candidates) == 1:
+            numbers.append(variants)
+            costs.append(figures["annual_cost"][:, :, candidates[0]].copy())
     if not tables:
         raise ValueError(f"{sweep.folder}: no variant is finished yet")
     design = sweep.store.design()
     return Tables(
         design.merge(pd.concat(tables, ignore_index=True), on="variant"),
         design.merge(pd.concat(winners, ignore_index=True), on="variant"),
+        design.merge(against_cheapest(np.concatenate(numbers), np.concatenate(costs)), on="variant")
+        if costs
+        else None,
     )
 
 
@@ -137,5 +144,33 @@ def _winners(variants: NDArray[np.int64], costs: Array, names: list[str]) -> pd.
             "lead_low": lead - width,
             "lead_high": lead + width,
             "certain": certain,
+        }
+    )
+
+
+def against_cheapest(variants: NDArray[np.int64], costs: Array) -> pd.DataFrame:
+    """What each variant costs, and how much more than the cheapest one, by paired differences in the same worlds.
+
+    variants: (n,) numbers; costs: (n, replications) annual costs, replication by replication in the same worlds.
+    Returns one row a variant: annual_cost with half_width (95 % of each), over_cheapest with its bounds (95 % jointly,
+    Bonferroni over the others; 0 for the cheapest), and dearer: whether that is certain.
+
+    >>> costs = np.array([[4.0, 6.0, 5.0], [1.0, 3.0, 2.0]])
+    >>> against_cheapest(np.array([0, 1]), costs)[["over_cheapest", "dearer"]].values.tolist()
+    [[3.0, True], [0.0, False]]
+    """
+    mean, half = mean_and_half_width(costs, axis=1)
+    gaps = costs - costs[mean.argmin()]
+    gap, width = mean_and_half_width(gaps, axis=1, level=1.0 - (1.0 - LEVEL) / max(len(variants) - 1, 1))
+    rounding = 1e-9 * np.abs(mean).max()
+    return pd.DataFrame(
+        {
+            "variant": variants,
+            "annual_cost": mean,
+            "half_width": half,
+            "over_cheapest": gap,
+            "over_cheapest_low": gap - width,
+            "over_cheapest_high": gap + width,
+            "dearer": gap - width > rounding,
         }
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scenarios.care import Care
-from scenarios.units import DAYS_PER_YEAR, HOURS_PER_DAY
+from scenarios.units import DAYS_PER_YEAR, HOURS_PER_DAY, format_duration
 from sim.care_log import CareLog
+from sim.displays import Displayed, figures
 from sim.kernels.patients import CRISIS, HYPOTENSION
 
 if TYPE_CHECKING:
@@ -35,19 +36,40 @@ def no_figures() -> dict[str, float]:
     return dict.fromkeys(FIGURES, math.nan)
 
 
-@dataclass(frozen=True)
-class CareResult:
+@dataclass(frozen=True, repr=False)
+class CareResult(Displayed):
     """What became of the patients of one run."""
 
     care: Care
     horizon: float
-    pressure: Array = field(repr=False)
+    pressure: Array
     """(days, patients) true systolic pressure, mmHg."""
-    reading: Array = field(repr=False)
+    reading: Array
     """(days, patients) the model's estimate of a day, mmHg; NaN where there was none."""
-    slice: NDArray[np.int64] = field(repr=False)
+    slice: NDArray[np.int64]
     """(patients,) slice of the scenario that each belongs to."""
-    log: CareLog = field(repr=False)
+    log: CareLog
+
+    def headline(self) -> str:
+        """How many patients, how they fared, and what it took of clinicians."""
+        found = self.figures
+        days, number = self.pressure.shape
+        return (
+            f"{number:,} {'patient' if number == 1 else 'patients'} over {format_duration(float(days))}: "
+            f"{found['time_in_range']:.1%} of patient days in range, {found['hypotensions_per_patient_year']:.3f} "
+            f"hypotensions and {found['crises_per_patient_year']:.3f} crises a patient and year, "
+            f"{found['clinician_hours_per_week']:.1f} clinician hours a week"
+        )
+
+    def _shown(self) -> pd.DataFrame:
+        return figures(pd.Series(self.figures))
+
+    def plot(self, fig: Any = None) -> Any:
+        """Pressure, share in range, and what clinicians had, over the days; returns matplotlib axes, one a panel."""
+        from analysis.plot_care import plot_ward
+        from analysis.plot_panels import Panels
+
+        return Panels(plot_ward(self, fig))
 
     @cached_property
     def recommendations(self) -> pd.DataFrame:

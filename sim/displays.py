@@ -22,10 +22,22 @@ MONEY = frozenset({
     "total_cost", "annual_cost", "half_width", "regret", "skill", "cost", "loss", "saves", "spends", "monitoring",
     "total", "serving_cost", "cost_per_1000", "cost_month", "cost_per_month", "cost_low", "cost_high", "lead",
     "lead_low", "lead_high", "change_low", "change_high", "difference_low", "difference_high",
+    "over_cheapest", "over_cheapest_low", "over_cheapest_high",
 })  # fmt: skip
 """Columns that hold money; those of a rate say so in their heading."""
 PER_YEAR = frozenset(
-    {"annual_cost", "half_width", "regret", "skill", "saves", "spends", "monitoring", "total", "lead"}
+    {
+        "annual_cost",
+        "half_width",
+        "regret",
+        "skill",
+        "saves",
+        "spends",
+        "monitoring",
+        "total",
+        "lead",
+        "over_cheapest",
+    }
 )
 SHARES = frozenset({
     "mean_accuracy", "accuracy", "measured_accuracy", "utilisation", "utilisation_p50", "utilisation_peak",

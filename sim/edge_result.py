@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from scenarios.edge import Edge
+from scenarios.units import format_duration
+from sim.displays import Displayed, figures
 from sim.edge_answers import BRICK, OFF, SIMPLE, STATES
 
 if TYPE_CHECKING:
@@ -38,34 +40,55 @@ JOULES_PER_WH = 3600.0
 MS_PER_DAY = 86_400_000.0
 
 
-@dataclass(frozen=True)
-class EdgeResult:
+@dataclass(frozen=True, repr=False)
+class EdgeResult(Displayed):
     """A fleet in one run; releases are numbered from 0, the model that devices came with."""
 
-    scenario: Scenario = field(repr=False)
-    raw_releases: Sequence[Release] = field(repr=False)
+    scenario: Scenario
+    raw_releases: Sequence[Release]
     """Those that left, in order."""
-    versions: Sequence[Version] = field(repr=False)
+    versions: Sequence[Version]
     """By release number."""
     bad: frozenset[int]
     """Releases with a defect, with a failure that came with them, or from a training that went wrong."""
-    mix: Array = field(repr=False)
+    mix: Array
     """(windows, releases) devices that run each release."""
-    states: Array = field(repr=False)
+    states: Array
     """(windows, 4) devices in each state: full, simple, off, brick."""
-    tiers: Array = field(repr=False)
+    tiers: Array
     """(classes, 4) device-days of each class in each state."""
-    offloaded: Array = field(repr=False)
+    offloaded: Array
     """(windows,) share of the requests that somebody else answered."""
-    latency: Array = field(repr=False)
+    latency: Array
     """(windows,) mean time of the requests that were answered, days."""
-    requests: Array = field(repr=False)
-    traffic: Mapping[str, NDArray[np.int64]] = field(repr=False)
+    requests: Array
+    traffic: Mapping[str, NDArray[np.int64]]
     """What devices did in each window."""
-    installed: Sequence[tuple[int, ...]] = field(repr=False)
+    installed: Sequence[tuple[int, ...]]
     """By release: installations that succeeded, failed, and left a brick."""
-    energy: pd.DataFrame = field(repr=False)
+    energy: pd.DataFrame
     """One row a class of devices: Wh a device and day by use."""
+
+    def headline(self) -> str:
+        """How many devices, how old their models were, how many releases, and what bad ones did."""
+        found = self.summary
+        number = found["releases"]
+        return (
+            f"{self.scenario.title}: {self.states[0].sum():,.0f} devices over {format_duration(self.scenario.horizon)}"
+            f", models {found['model_age_mean_days']:.1f} d old on average, {number:.0f} "
+            f"{'release' if number == 1.0 else 'releases'} ({found['halted_releases']:.0f} halted), "
+            f"{found['blast_devices']:,.0f} devices took a bad one, {found['bricks']:,.0f} bricks"
+        )
+
+    def _shown(self) -> pd.DataFrame:
+        """The summary without what is 0."""
+        return figures(pd.Series({name: value for name, value in self.summary.items() if value != 0.0}))
+
+    def plot(self, ax: Any = None) -> Any:
+        """Share of the devices on each release, or a newer one, by days since it left; returns matplotlib axes."""
+        from analysis.plot_edge import plot_fleet_adoption
+
+        return plot_fleet_adoption(self, ax)
 
     @cached_property
     def moments(self) -> Array:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from small_budgets import few_layers
+from small_edges import few_boxes
 from small_fleets import EXPONENTIAL, small_fleet
+from small_people import small_ward
 
 import analysis
 import scenarios
@@ -96,7 +98,14 @@ MAKERS: dict[str, Callable[[], Any]] = {
 """Results by the name of their type."""
 
 
+PARTS: dict[str, Callable[[], Any]] = {
+    "CareResult": lambda: sim.run(small_ward(), "scheduled:20d").care,
+    "EdgeResult": lambda: sim.run(few_boxes(), "scheduled:20d").edge,
+}
+"""What a run holds of patients and of devices."""
+
+
 @cache
 def result_of(name: str) -> Any:
     """The small result of that type."""
-    return MAKERS[name]()
+    return (MAKERS | PARTS)[name]()

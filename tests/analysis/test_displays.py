@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from small_results import MAKERS, asset, result_of
+from small_results import MAKERS, PARTS, asset, result_of
 
 import analysis
 import scenarios
@@ -58,7 +58,7 @@ def tags_of(text: str) -> Tags:
 
 
 @pytest.fixture(
-    params=[pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in MAKERS]
+    params=[pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in MAKERS | PARTS]
 )
 def result(request: pytest.FixtureRequest) -> Any:
     if request.param in NEEDS:

@@ -19,17 +19,18 @@ from analysis.cli import app
 from analysis.comparison import compare
 from analysis.designs import design
 from analysis.feasibility import run_warnings, warnings_for
+from analysis.interval_text import with_width
 from analysis.requirements import check_comparison, parse_requirement
 from analysis.responses import COLUMNS, figures_of
 from analysis.sweep import sweep
 from analysis.variants import compare_variants
-from scenarios.loader import validate_mapping
 from scenarios.overlays import overlaid
 from scenarios.schema import Scenario
 from sim.edge_result import EDGE_FIGURES
 from sim.edge_samples import smaller_fleet
 from sim.policies import Oracle, Scheduled
 from sim.world import World, differing_fields
+from tests.analysis.small_edges import decaying, few_boxes
 
 RING: dict[str, Any] = {"horizon": "182d", "edge.devices[0].count": 200, "traffic.rate": "200/d"}
 """A cheap fleet: half a year of two hundred rings."""
@@ -38,32 +39,6 @@ RING: dict[str, Any] = {"horizon": "182d", "edge.devices[0].count": 200, "traffi
 @pytest.fixture(scope="module")
 def ring() -> Scenario:
     return scenarios.load("oura_ring", **{**RING, "pipeline.stages.evaluation": "1d"})
-
-
-def decaying(reports: dict[str, Any], **given: Any) -> Scenario:
-    """A fleet whose model decays, and a monitor of what it tells."""
-    device = {"name": "box", "kind": "gateway", "count": 500, "full": {"size": "1 MB"}}
-    signal = {"name": "wakes", "kind": "proportion", "base": 0.02, "per_accuracy_lost": 0.2}
-    monitor = {
-        "metric": "signal",
-        "signal": "wakes",
-        "rule": "significance",
-        "sampling_rate": 1.0,
-        "cadence": "3d",
-    }
-    plain: dict[str, Any] = {
-        "title": "A fleet that decays",
-        "horizon": "90d",
-        "window": "1d",
-        "value_per_query_per_unit_accuracy": "$0.01",
-        "quality": {"kind": "exponential", "initial_accuracy": 0.9, "decay": "0.2%/d"},
-        "traffic": {"rate": "5k/d"},
-        "labels": "none",
-        "signals": [signal],
-        "monitors": [monitor | {"window": "3d", "false_alarms": "2/y", "cooldown": "1y"}],
-        "edge": {"devices": [device], "reports": reports},
-    }
-    return validate_mapping(plain | given)
 
 
 def delay(reports: dict[str, Any]) -> float:
@@ -128,21 +103,15 @@ def test_a_run_tells_of_its_fleet_and_writes_it(ring: Scenario, tmp_path: Path) 
     assert 4e-3 < classes["all"] < 12e-3  # Wh a day: 250 uW and 2 a minute at 3 mJ
 
 
-def quick() -> Scenario:
-    """Two waves, and so dear a training that few schedules are tried for the best one."""
-    waves = [{"share": 0.3, "hold": "2d"}, {"share": 1.0}]
-    device = {"name": "box", "kind": "gateway", "count": 50, "full": {"size": "1 MB"}}
-    edge = {"devices": [device], "ota": {"waves": waves, "halt": {}}}
-    pipeline = {"cost": {"compute": "$100"}}
-    return decaying({}, horizon="40d", signals=[], monitors=[], edge=edge, pipeline=pipeline)
-
-
 def test_a_comparison_has_the_figures_of_the_fleet(tmp_path: Path) -> None:
-    found = compare(quick(), ["scheduled:20d"], replications=2, workers=1)
+    found = compare(few_boxes(), ["scheduled:20d"], replications=2, workers=1)
     assert list(EDGE_FIGURES) == [name for name in found.table() if name in EDGE_FIGURES]
     ages = found.table()["model_age_mean_days"]
     assert ages["scheduled:20d"] < ages["never"]
     assert re.search(r"policy +age d", str(found))
+    age = with_width(found.interval("scheduled:20d", "model_age_mean_days"), ".1f")
+    assert "±" in age
+    assert age in str(found)
     (entry,) = [entry for entry in found.to_dict()["policies"] if entry["name"] == "never"]
     assert entry["releases"]["mean"] == 0.0
     assert tmp_path / "fleet.png" in found.save(tmp_path)
@@ -172,6 +141,10 @@ def test_a_sweep_varies_the_train(ring: Scenario, tmp_path: Path) -> None:
     table = found.table().set_index("edge.ota.train")
     ages = table["model_age_mean_days"]
     assert ages.iloc[0] < ages.iloc[1]
+    text = str(found)
+    assert re.search(r"variant and policy +age d", text)
+    assert "share of the variance" not in text
+    assert " wins in " not in text
     assert found.query("SELECT max(releases) AS most FROM runs")["most"][0] >= 5
 
 

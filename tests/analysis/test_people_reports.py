@@ -12,9 +12,11 @@ import analysis
 import sim
 from analysis.designs import design
 from analysis.feasibility import run_warnings, warnings_for
-from analysis.plot_care import plot_care
+from analysis.interval_text import KEY as WIDTH_KEY
+from analysis.interval_text import with_width
+from analysis.plot_care import plot_care, plot_care_trade
 from analysis.report import run_document, run_text, save_run
-from analysis.report_people import FIGURES, HEADINGS
+from analysis.report_people import FIGURES, HEADINGS, care_figures
 from analysis.requirements import check_comparison, parse_requirement
 from analysis.sweep import sweep
 from analysis.variants import compare_variants
@@ -126,6 +128,9 @@ def test_a_comparison_shows_reviewers():
     entry = found.to_dict()["policies"][0]
     assert entry["review_wait_hours"]["mean"] == found.interval("never", "review_wait_hours").mean
     assert "time_in_range" not in entry
+    assert not care_figures(found)
+    with pytest.raises(ValueError, match="no run has patients"):
+        plot_care_trade(found)
     assert set(review.FIGURES) & set(found.table().columns)
     (check,) = check_comparison(found, [parse_requirement("review_wait_p95_hours.mean < 8h for never")])
     assert check.requirement.limit == 8.0
@@ -141,6 +146,21 @@ def test_variants_show_what_bounds_trade(ward):
     assert table.loc["tight", "reviews_per_week"] > table.loc["base", "reviews_per_week"]
     assert table.loc["free", "reviews_per_week"] == 0.0
     assert "clinician h/wk" in str(found)
+    for column, form in (("time_in_range", ".1%"), ("clinician_hours_per_week", ".1f")):
+        shown = with_width(found.interval("free", column), form)
+        assert "±" in shown
+        assert shown in str(found)
+    assert WIDTH_KEY in str(found)
+    in_range, *_ = plot_care_trade(found).axes
+    drawn = [tuple(bars.lines[0].get_xydata()[0]) for bars in in_range.containers]
+    assert drawn == [
+        (
+            found.interval(name, "clinician_hours_per_week").mean,
+            100.0 * found.interval(name, "time_in_range").mean,
+        )
+        for name in found.names
+    ]
+    assert list(care_figures(found)) == ["care.png"]
     assert {"time_in_range", "alerts_per_week"} <= set(found.to_dict()["variants"][0])
 
 

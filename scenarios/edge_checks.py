@@ -151,7 +151,7 @@ def _check_centre(scenario: Scenario, edge: Edge) -> None:
 
 def check_told(place: str, monitor: Monitor, edge: Edge) -> None:
     """Raise ValueError, naming `place`, for a monitor that looks at what devices do not tell."""
-    if monitor.needs_features or monitor.needs_labels or monitor.metric == "prediction_distribution_shift":
+    if monitor.needs_features or monitor.metric == "prediction_distribution_shift":
         raise ValueError(
             f"{place}.metric: {monitor.metric} needs what devices see, and it stays on them; "
             "expected metric: signal (duty cycle, false wakes)"

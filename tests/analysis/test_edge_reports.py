@@ -30,7 +30,7 @@ from sim.edge_result import EDGE_FIGURES
 from sim.edge_samples import smaller_fleet
 from sim.policies import Oracle, Scheduled
 from sim.world import World, differing_fields
-from tests.analysis.small_edges import decaying, few_boxes
+from tests.analysis.small_boxes import decaying, few_boxes
 
 RING: dict[str, Any] = {"horizon": "182d", "edge.devices[0].count": 200, "traffic.rate": "200/d"}
 """A cheap fleet: half a year of two hundred rings."""

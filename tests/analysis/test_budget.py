@@ -196,6 +196,7 @@ def test_limits_are_twelfths_of_a_year_as_prices_are(given: str | float, monthly
     assert parse_limit(given) == pytest.approx(monthly)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["500 apples", "$5/fortnight", "$-5", -1, math.inf, ""])
 def test_other_limits_are_refused(given: str | float) -> None:
     with pytest.raises(ValueError, match=r"limit: got .* money per month"):

@@ -88,6 +88,7 @@ def elsewhere(*arguments: object) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 

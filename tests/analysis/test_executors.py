@@ -81,6 +81,7 @@ def test_workers_use_one_thread_each() -> None:
     assert list(Processes(2).run(threads_of, [0])) == [(1, "1")]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 @pytest.mark.parametrize("executor", [Processes(2), pytest.param(Dask(workers=2), marks=pytest.mark.slow)])
 def test_a_worker_that_dies_is_replaced(executor: Executor, tmp_path: Path) -> None:

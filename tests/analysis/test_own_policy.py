@@ -64,6 +64,7 @@ def test_ten_lines_are_enough(spring, small):
     assert result.events.query("kind == 'retraining started'").time_days.tolist() == [3.0, 8.0, 21.0]
 
 
+@pytest.mark.slow
 def test_a_name_in_the_file_is_kept(tmp_path):
     named = SPRING.replace("    def decide", '    name = "on spring days"\n\n    def decide')
     assert load_policy(written(tmp_path / "named.py", named), "Spring").name == "on spring days"

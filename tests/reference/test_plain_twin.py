@@ -105,7 +105,7 @@ def shared_windows(result: Result) -> list[int]:
 
 PAIRS = [(number, policy) for number in range(SCENARIOS) for policy in Maker(number).policies()]
 
-FAST = 7
+FAST = 5
 """Random scenarios of the fast run; the others are slow tests."""
 
 

@@ -38,7 +38,12 @@ def short(name: str) -> Scenario:
     return scenario.with_(horizon=f"{windows * scenario.window!r}d")
 
 
-@pytest.mark.parametrize("name", NAMES)
+def fast_but(*slow, names):
+    """Names as parameters, the slow ones marked."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in names]
+
+
+@pytest.mark.parametrize("name", fast_but("mobile_keyboard", names=NAMES))
 def test_it_runs_and_its_books_balance(name):
     scenario = short(name)
     policy = next(policy for policy in [*scenario.policies, "never"] if not getattr(policy, "tuned", False))
@@ -52,7 +57,7 @@ def test_it_runs_and_its_books_balance(name):
     assert (result.incidents["end_days"] <= scenario.horizon).all()
 
 
-@pytest.mark.parametrize("name", SERVING)
+@pytest.mark.parametrize("name", fast_but("llm_70b_kv_cache", names=SERVING))
 def test_its_fleet_answers_what_comes(name):
     scenario = short(name)
     found = run_fleet(scenario).summary

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from small_budgets import few_layers
 from small_boxes import few_boxes
+from small_budgets import few_layers
 from small_fleets import EXPONENTIAL, small_fleet
 from small_people import small_ward
 

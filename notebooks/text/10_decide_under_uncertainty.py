@@ -128,7 +128,7 @@ for flip in found.flips:
 # ### Look
 
 # %%
-found.plot()["tornado"]
+found.plot("tornado")
 
 # %% [markdown]
 # ### Explain

@@ -196,13 +196,13 @@ def test_limits_are_twelfths_of_a_year_as_prices_are(given: str | float, monthly
     assert parse_limit(given) == pytest.approx(monthly)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("given", ["500 apples", "$5/fortnight", "$-5", -1, math.inf, ""])
 def test_other_limits_are_refused(given: str | float) -> None:
     with pytest.raises(ValueError, match=r"limit: got .* money per month"):
         parse_limit(given)
 
 
+@pytest.mark.slow
 def test_the_scenario_s_triggers_are_the_policy_and_the_oracle_replaces_them() -> None:
     drift: dict[str, Any] = {"quality": {"kind": "exponential", "initial_accuracy": 0.9, "decay": "1%/d"}}
     trigger = {"metric": "feature_drift_psi", "rows": 200, "threshold": 0.3}

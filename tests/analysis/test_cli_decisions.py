@@ -41,7 +41,6 @@ def test_compare_ends_with_status_3_when_a_requirement_does_not_hold(requirement
     assert "interval" in next(line for line in done.stderr.splitlines() if line.startswith("requirement"))
 
 
-@pytest.mark.slow
 def test_replay_lists_what_can_be_changed_and_tells_what_a_change_costs(tmp_path: Path) -> None:
     rows = document("replay", "fraud_detection", "-p", "triggered", *SHORT)
     assert rows[0]["retraining"] == 1
@@ -57,6 +56,7 @@ def test_replay_lists_what_can_be_changed_and_tells_what_a_change_costs(tmp_path
     assert "would have" in called(*skipped).stdout
 
 
+@pytest.mark.slow
 def test_optimise_prints_and_writes(tmp_path: Path) -> None:
     arguments = (
         "optimise", "fraud_detection", *SHORT, *QUICK, "-v", "policy.interval=1d..8d:log",

@@ -88,11 +88,11 @@ def elsewhere(*arguments: object) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
 def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_comparisons_are_the_same_bytes(scenario, tmp_path):
     """Two workers in a process of their own, and one worker here."""
     first = elsewhere("compare", scenario, *OPTIONS, "--workers", 2, "--out", tmp_path / "two")

@@ -64,7 +64,6 @@ def test_ten_lines_are_enough(spring, small):
     assert result.events.query("kind == 'retraining started'").time_days.tolist() == [3.0, 8.0, 21.0]
 
 
-@pytest.mark.slow
 def test_a_name_in_the_file_is_kept(tmp_path):
     named = SPRING.replace("    def decide", '    name = "on spring days"\n\n    def decide')
     assert load_policy(written(tmp_path / "named.py", named), "Spring").name == "on spring days"
@@ -72,6 +71,7 @@ def test_a_name_in_the_file_is_kept(tmp_path):
     assert load_policy(written(tmp_path / "made.py", made), "Spring").name == "made"
 
 
+@pytest.mark.slow
 def test_policies_travel_to_worker_processes(tmp_path, spring):
     """Two files of the same name, and one that would hide a module of the standard library."""
     scenario = written(tmp_path / "small.yaml", SCENARIO)

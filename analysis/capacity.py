@@ -122,10 +122,6 @@ class CapacityFound(Displayed):
 
         return capacity_text(self)
 
-    @property
-    def _currency(self) -> str:
-        return self.scenario.currency
-
     def headline(self) -> str:
         """Which fleet, what it costs, and how sure that is."""
         return f"{self.scenario.title}, {len(self.fleets)} fleets: {self.verdict()}"

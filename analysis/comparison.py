@@ -63,10 +63,6 @@ class Comparison(Displayed):
 
         return comparison_text(self)
 
-    @property
-    def _currency(self) -> str:
-        return self.scenario.currency
-
     def headline(self) -> str:
         """How many policies in how many worlds, and the verdict."""
         return f"{self.scenario.title}, {len(self.names)} policies in {self.replications} worlds: {self.verdict()}"

@@ -120,10 +120,6 @@ class DetectionDelays(Displayed):
     warnings: tuple[str, ...]
     by: By = "layer"
 
-    @property
-    def _currency(self) -> str:
-        return self.scenario.currency
-
     def headline(self) -> str:
         """What was measured, and in how many worlds."""
         words = f"{len(self.groups)} {self.by}s alone, {len(self.scenario.failures)} failure modes"

@@ -81,10 +81,6 @@ class BudgetFound(Displayed):
 
         return budget_text(self)
 
-    @property
-    def _currency(self) -> str:
-        return self.scenario.currency
-
     def headline(self) -> str:
         """The verdict over all plans."""
         return f"{self.scenario.title}, {len(self.plans)} plans: {self.verdict()}"

@@ -47,10 +47,6 @@ class OperatingCurve(Displayed):
     settings: tuple[Monitor, ...] = field(repr=False)
     runs: GroupRuns = field(repr=False)
 
-    @property
-    def _currency(self) -> str:
-        return self.scenario.currency
-
     def headline(self) -> str:
         """Which monitor, over how many settings."""
         seen = ", ".join(self.failures)

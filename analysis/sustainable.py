@@ -48,10 +48,6 @@ class Sustained(Displayed):
     """One row a value tried: value, replications, measured, ci_low, ci_high, answer (holds, fails or undecided)."""
     level: float
 
-    @property
-    def _currency(self) -> str:
-        return self.scenario.currency
-
     def headline(self) -> str:
         """The answer for people."""
         return f"{self.scenario.title}: {self.sentence()}"

@@ -63,13 +63,14 @@ HEADINGS = {
 class Displayed:
     """A result that prints as one line and that a notebook shows as a table.
 
-    A subclass says `headline()` and `_shown()`, and `_currency` where it is not USD.
+    A subclass says `headline()` and `_shown()`, and `_currency` where it has no `scenario` whose money it is in.
     """
 
     @property
     def _currency(self) -> str:
-        """Currency of all money."""
-        return "USD"
+        """Currency of all money: that of its scenario, USD without one."""
+        scenario = getattr(self, "scenario", None)
+        return "USD" if scenario is None else str(scenario.currency)
 
     def headline(self) -> str:
         """What was found, in one line."""

@@ -55,10 +55,6 @@ class FleetResult(Displayed):
     """Which part of the horizon was simulated request by request."""
     parts: tuple[Part, ...]
 
-    @property
-    def _currency(self) -> str:
-        return self.scenario.currency
-
     def headline(self) -> str:
         """How many requests, how slow, how busy, and what a thousand cost."""
         found = self.summary

@@ -96,10 +96,6 @@ class Result(Displayed):
     edge: EdgeResult | None = field(default=None, repr=False)
     """The fleet of devices, where the scenario has one."""
 
-    @property
-    def _currency(self) -> str:
-        return self.scenario.currency
-
     def headline(self) -> str:
         """Whose run it is, what it cost and how right its answers were."""
         summary = self.summary

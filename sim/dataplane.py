@@ -109,14 +109,19 @@ class DataPlane:
         fresh = self._accuracy(version, now, now, min(window, self.windows - 1))
         first_full = window + (1 if part > 0.0 else 0)
         champion = Champion(version, now, window, first_full, fresh, float(self.weights @ fresh))
+        self._succeed(champion)
+        self._block = BLOCK
+        for watch in self.watches:
+            watch.reset(champion)
+
+    def _succeed(self, champion: Champion) -> None:
+        """Another champion; when a version comes back, those after it are forgotten."""
         self.champions.append(champion)
+        version = champion.version
         numbers = [earlier.number for earlier in self._line]
         if version.number in numbers:
             del self._line[numbers.index(version.number) :]
         self._line.append(version)
-        self._block = BLOCK
-        for watch in self.watches:
-            watch.reset(champion)
 
     def expose(self, version: Version, share: float, now: float) -> None:
         """Let a version answer a share of the requests, in (0, 1), from day `now` on, in place of any other.
@@ -185,8 +190,12 @@ class DataPlane:
                 return (window, self.watches[index]) if window < limit else None
             if self.scanned >= limit:
                 return None
-            self.scan(min(limit + LOOKAHEAD, self.scanned + self._block, self.windows))
-            self._block = min(2 * self._block, LONGEST_BLOCK)
+            self._scan_towards(limit)
+
+    def _scan_towards(self, limit: int) -> None:
+        """Compute more windows, while nobody calls: a block of them, and a little beyond window `limit`."""
+        self.scan(min(limit + LOOKAHEAD, self.scanned + self._block, self.windows))
+        self._block = min(2 * self._block, LONGEST_BLOCK)
 
     def fallen(self, window: int) -> NDArray[np.float64]:
         """How far each slice is below the champion as it went live, but for incidents, (slices,)."""

@@ -87,9 +87,9 @@ class EdgePlane(DataPlane):
         self._know(version, now)
         return release
 
-    def release_of(self, version: Version) -> int:
-        """Number of the release of a version."""
-        return next(r for r, known in enumerate(self.versions) if known.number == version.number)
+    def release_of(self, version: int) -> int:
+        """Number of the release of the version of that number."""
+        return next(release for release, known in enumerate(self.versions) if known.number == version)
 
     def go_live(self, version: Version, now: float) -> None:
         """A version is the newest release from day `now` on, or again so; devices follow when they can."""
@@ -109,11 +109,7 @@ class EdgePlane(DataPlane):
         if self.scanned > 0:  # it is counted from what the fleet was, and then from the best that it becomes
             champion.fresh = self.unharmed[:, self.scanned - 1].copy()
             champion.fresh_accuracy = float(self.weights @ champion.fresh)
-        self.champions.append(champion)
-        numbers = [earlier.number for earlier in self._line]
-        if version.number in numbers:
-            del self._line[numbers.index(version.number) :]
-        self._line.append(version)
+        self._succeed(champion)
 
     def bear(self, burden: float, now: float) -> None:
         """Nothing: a device that goes back to its other slot has lost no state of the centre."""
@@ -150,15 +146,14 @@ class EdgePlane(DataPlane):
         It has begun where devices have kept the version while a newer one was tried and stopped.
         """
         self.settle(now)
-        release = next(r for r, known in enumerate(self.versions) if known.number == version)
+        release = self.release_of(version)
         runs = int(self.devices.counts()[:, release, :BRICK].sum())
         newest = version == self.champion.version.number
         return (newest or runs > 0) and not self.fleet_incidents.there(failure, release, now)
 
     def came_with(self, incident: Incident, version: int) -> None:
         """An incident came with the version of that number: it hits the devices that run it."""
-        known = next(known for known in self.versions if known.number == version)
-        self.fleet_incidents.came_with(incident, self.release_of(known))
+        self.fleet_incidents.came_with(incident, self.release_of(version))
         self._teach()
 
     def repaired(self, incident: Incident, now: float) -> None:
@@ -184,19 +179,9 @@ class EdgePlane(DataPlane):
 
     # ------------------------------------------------------------ windows
 
-    def next_alarm(self, until: float) -> tuple[int, Watch] | None:
-        """First call of a monitor at the end of a window not later than day `until`; devices get no further."""
-        if not self.watches:
-            return None  # nobody looks: devices are advanced when something happens to them
-        limit = min(self._window_of(until)[0], self.windows)
-        while True:
-            calls = [(w.next_alarm, i) for i, w in enumerate(self.watches) if w.next_alarm is not None]
-            if calls:
-                window, index = min(calls)
-                return (window, self.watches[index]) if window < limit else None
-            if self.scanned >= limit:
-                return None
-            self.scan(min(self._next_look(), limit))
+    def _scan_towards(self, limit: int) -> None:
+        """Advance the devices to the next look of any monitor, and never beyond window `limit`."""
+        self.scan(min(self._next_look(), limit))
 
     def finish(self) -> None:
         """Compute what is left up to the horizon."""
@@ -212,7 +197,7 @@ class EdgePlane(DataPlane):
         self._advance(stop * self.window)
         counts = self.devices.mean_counts(first, stop)
         own = np.stack([table[:, first:stop] for table in self.tables])
-        newest = own[self.release_of(self.champion.version)]
+        newest = own[self.release_of(self.champion.version.number)]
         self.accuracy[:, first:stop] = self.answers.accuracy(counts, own, newest)
         self._note(first, stop, counts)
         self._take(first, stop)
@@ -226,10 +211,6 @@ class EdgePlane(DataPlane):
     def _most_at_once(self) -> int:
         cells = 4 * len(self.answers.usage) * len(self.versions)
         return max(min(MAX_CELLS // cells, LONGEST_BLOCK), 1)
-
-    def _scan_to(self, stop: int) -> None:
-        if self.scanned < stop:
-            self.scan(stop)
 
     def _next_look(self) -> int:
         """End of the first window from here on at which any monitor looks."""
@@ -291,9 +272,10 @@ class EdgePlane(DataPlane):
         self.offloaded[first:stop] = self.answers.offloaded(counts)
         self.latency[first:stop] = self.answers.mean_latency(counts)
         self._unanswered[first:stop] = 1.0 - self.answers.answered(counts)
+        newest = self.release_of(self.champion.version.number)
         for release, share in self.fleet_incidents.share.items():
             share[:, first:stop] = self.answers.share_on(counts, release)
-            if release != self.release_of(self.champion.version) and by_release[-1, release] == 0.0:
+            if release != newest and by_release[-1, release] == 0.0:
                 ran = np.flatnonzero(by_release[:, release])
                 left = first + (int(ran[-1]) + 1 if len(ran) else 0)
                 self.fleet_incidents.gone(release, left * self.window)

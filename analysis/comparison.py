@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.entrants import entrant_of, play_in, world_for
+from analysis.extra_figures import edge_figures, extra_figures
 from analysis.feasibility import warnings_for
 from analysis.progress import progress_of
-from analysis.report_people import people_means
 from analysis.statistics import Interval, mean_interval, probability_negative, variance_reduction
 from analysis.workers import in_order
 from scenarios.policies import PolicySpec, parse_policy
@@ -89,7 +89,7 @@ class Comparison(Displayed):
 
         Raises KeyError with the nearest name, ValueError for a column of fleets where there is none.
         """
-        if column in EDGE_FIGURES and not self.edge_figures:
+        if column in EDGE_FIGURES and not edge_figures(self.runs):
             raise ValueError(f"{column}: is of a fleet of devices, and the scenario has no edge")
         runs = self[policy]
         if column not in runs:
@@ -121,11 +121,6 @@ class Comparison(Displayed):
         """Whether all replications of every candidate cost the same: nothing in the scenario is left to chance."""
         costs = (self.values(name, "annual_cost") for name in self.candidates)
         return all(np.ptp(cost) <= 1e-9 * np.abs(cost).max() for cost in costs)
-
-    @property
-    def edge_figures(self) -> tuple[str, ...]:
-        """Columns about the fleet of devices; none where the scenario has no fleet."""
-        return EDGE_FIGURES if EDGE_FIGURES[0] in self.runs else ()
 
     def difference(self, policy: str, other: str, level: float = 0.95) -> Interval:
         """Paired difference of annual cost, policy minus other: below 0 the policy is cheaper."""
@@ -165,8 +160,7 @@ class Comparison(Displayed):
                 "mttd_hours": self.interval(name, "mttd_hours").mean,
                 "skill": skill.mean if skill else math.nan,
                 "skill_sd": self.skill_sd(name),
-                **people_means(self, name),
-                **{column: self.interval(name, column).mean for column in self.edge_figures},
+                **{column: self.interval(name, column).mean for column in extra_figures(self.runs)},
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("policy")
 

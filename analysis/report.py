@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.extra_figures import edge_figures, extra_figures
 from analysis.report_people import (
     care_figures,
     people_documents,
     people_text,
-    present,
     run_people_text,
     save_people,
 )
@@ -102,7 +102,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
             "mttd_hours",
         ):
             entry[column] = _bounds(comparison.interval(name, column))
-        for column in (*present(comparison.runs), *comparison.edge_figures):
+        for column in extra_figures(comparison.runs):
             entry[column] = _bounds(comparison.interval(name, column))
         if name in comparison.intervals:
             entry["interval_days"] = comparison.intervals[name]
@@ -394,7 +394,7 @@ def save_comparison(comparison: Comparison, folder: str | Path) -> list[Path]:
         "differences.png": whole_figure(plot_differences(comparison)),
         "timelines.png": plot_timelines([comparison.replay(name) for name in comparison.names]),
     }
-    if comparison.edge_figures:
+    if edge_figures(comparison.runs):
         from analysis.plot_edge import plot_cost_of_youth
 
         figures["fleet.png"] = whole_figure(plot_cost_of_youth(comparison))

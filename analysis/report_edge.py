@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.extra_figures import compared_rows, edge_figures, swept_rows
 from analysis.interval_text import KEY as WIDTH_KEY
-from analysis.interval_text import with_width
 from analysis.report import aligned, whole_figure
 from analysis.report_decisions import number, records
 from sim.edge_result import EdgeResult
@@ -115,24 +115,16 @@ def save_edge(result: EdgeResult, home: Path) -> list[Path]:
 
 
 def compared_text(found: Comparison, corner: str) -> str:
-    """The fleet under each policy or variant as a table with its key; empty without a fleet."""
-    if not found.edge_figures:
+    """The fleet under each policy or variant as a table with its key; empty without a fleet.
+
+    Figures that are 0 for all policies are left out.
+    """
+    if not edge_figures(found.runs):
         return ""
-    rows = {name: _compared_columns(found, name) for name in found.names}
+    names = [name for name in COMPARED if any(found.interval(p, name).mean for p in found.names)]
+    rows = compared_rows(found, names, COMPARED, WITH_WIDTH)
     key = KEY if found.replications < 2 else f"{KEY}; {WIDTH_KEY}"
     return f"Fleet of devices\n\n{aligned(rows, corner)}\n{key}\n\n"
-
-
-def _compared_columns(found: Comparison, name: str) -> dict[str, str]:
-    """Cells of a policy in the table of a comparison; figures that are 0 for all policies are left out."""
-    cells = {}
-    for column, (heading, form) in COMPARED.items():
-        if any(found.interval(other, column).mean for other in found.names):
-            interval = found.interval(name, column)
-            cells[heading] = (
-                with_width(interval, form) if column in WITH_WIDTH else format(interval.mean, form)
-            )
-    return cells
 
 
 def sweep_edge_text(table: pd.DataFrame, most: int) -> str:
@@ -140,12 +132,7 @@ def sweep_edge_text(table: pd.DataFrame, most: int) -> str:
     names = [name for name in COMPARED if name in table and table[name].any()]
     if not names:
         return ""
-    rows = {
-        f"{row['variant']} {row['policy']}": {
-            COMPARED[name][0]: format(row[name], COMPARED[name][1]) for name in names
-        }
-        for row in table.head(most).to_dict("records")
-    }
+    rows = swept_rows(table, names, COMPARED, most)
     return f"Fleet of devices\n\n{aligned(rows, 'variant and policy')}\n{KEY}"
 
 

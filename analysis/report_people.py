@@ -5,17 +5,15 @@ Runs, comparisons, variants and sweeps show the same figures; those that a scena
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.extra_figures import cells, compared_rows, people_figures, swept_rows
 from analysis.interval_text import KEY as WIDTH_KEY
-from analysis.interval_text import with_width
 from scenarios.units import format_duration
-from sim import care_result, review
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from sim.care_result import CareResult
     from sim.record import Result
 
-FIGURES = (*review.FIGURES, *care_result.FIGURES)
-"""Figures of a run's summary that are about people in the loop."""
 HEADINGS = {
     "reviews": ("reviews", ",.0f"),
     "review_lapsed": ("passed unseen", ".1%"),
@@ -60,54 +56,27 @@ _KEYS = {
 }
 
 
-def present(runs: pd.DataFrame) -> list[str]:
-    """Figures about people in the loop that a table of runs has something about."""
-    known = [name for name in FIGURES if name in runs.columns]
-    return [name for name in known if (runs[name].notna() & (runs[name] != 0.0)).any()]
-
-
-def shown(means: dict[str, float], names: list[str]) -> dict[str, str]:
-    """Figures as a row of a table for a terminal."""
-    return {
-        HEADINGS[name][0]: "" if math.isnan(means[name]) else format(means[name], HEADINGS[name][1])
-        for name in names
-    }
-
-
-def people_means(comparison: Comparison, policy: str) -> dict[str, float]:
-    """Mean of each figure over the replications of a policy or variant."""
-    return {name: comparison.interval(policy, name).mean for name in present(comparison.runs)}
-
-
 def people_text(comparison: Comparison, corner: str) -> str:
     """A table of people in the loop, one row a policy or variant, with its key; empty without any."""
     from analysis.report import aligned
 
-    names = present(comparison.runs)
+    names = people_figures(comparison.runs)
     if not names:
         return ""
-    rows = {name: shown(people_means(comparison, name), names) for name in comparison.names}
-    wide = [column for column in WITH_WIDTH if column in names]
-    for name, row in rows.items():
-        for column in wide:
-            heading, form = HEADINGS[column]
-            row[heading] = with_width(comparison.interval(name, column), form)
-    widths = f"\n{WIDTH_KEY}" if wide and comparison.replications > 1 else ""
-    return f"{aligned(rows, corner)}\n{_key(names)}{widths}\n\n"
+    rows = compared_rows(comparison, names, HEADINGS, WITH_WIDTH)
+    widths = comparison.replications > 1 and any(name in names for name in WITH_WIDTH)
+    key = f"{_key(names)}\n{WIDTH_KEY}" if widths else _key(names)
+    return f"{aligned(rows, corner)}\n{key}\n\n"
 
 
 def sweep_people_text(table: pd.DataFrame, most: int) -> str:
     """The same of the first rows of a sweep's table, one row a variant and policy; empty without any."""
     from analysis.report import aligned
 
-    names = present(table)
+    names = people_figures(table)
     if not names:
         return ""
-    rows = {
-        f"{row['variant']} {row['policy']}": shown({name: float(row[name]) for name in names}, names)
-        for row in table.head(most).to_dict("records")
-    }
-    return f"{aligned(rows, 'variant and policy')}\n{_key(names)}"
+    return f"{aligned(swept_rows(table, names, HEADINGS, most), 'variant and policy')}\n{_key(names)}"
 
 
 def _key(names: list[str]) -> str:
@@ -121,7 +90,7 @@ def run_people_text(result: Result) -> list[str]:
     found = []
     for figures, noun in ((result.review, "review"), (result.care, "care")):
         if figures is not None:
-            rows = shown(figures.figures, list(figures.figures))
+            rows = cells(figures.figures, HEADINGS)
             table = aligned({name: {"value": text} for name, text in rows.items()}, noun)
             found.append(f"{table}\n{_key(list(figures.figures))}")
     if result.care is not None:
@@ -186,6 +155,6 @@ def care_figures(comparison: Comparison) -> dict[str, Figure]:
     """The picture of care that a comparison writes, by its name; none without patients."""
     from analysis.plot_care import plot_care_trade
 
-    if "time_in_range" not in present(comparison.runs):
+    if "time_in_range" not in people_figures(comparison.runs):
         return {}
     return {"care.png": plot_care_trade(comparison)}

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.extra_figures import edge_figures
 from analysis.report import aligned, verdict, whole_figure
 from analysis.report_edge import compared_text
 from analysis.report_people import care_figures, people_text
@@ -141,7 +142,7 @@ def save_variants(found: VariantComparison, folder: str | Path) -> list[Path]:
         "differences.png": whole_figure(plot_differences(found)),
         "timelines.png": plot_timelines([found.replay(name) for name in found.names]),
     }
-    if found.edge_figures:
+    if edge_figures(found.runs):
         from analysis.plot_edge import plot_cost_of_youth
 
         figures["fleet.png"] = whole_figure(plot_cost_of_youth(found))

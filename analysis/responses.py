@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from analysis.extra_figures import PEOPLE
 from analysis.intervals import LEVEL, Interval, mean_interval
-from analysis.report_people import FIGURES as PEOPLE
 from analysis.skewed_intervals import quantile_interval
 from scenarios.problems import choice
 from scenarios.units import format_money

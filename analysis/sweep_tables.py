@@ -14,10 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from analysis.report_people import present
+from analysis.extra_figures import extra_figures
 from analysis.statistics import LEVEL
 from analysis.store import Store
-from sim.edge_result import EDGE_FIGURES
 
 if TYPE_CHECKING:
     from analysis.sweep import Sweep
@@ -86,8 +85,7 @@ def _batches(
         runs = pd.concat([store.part(number) for number in group], ignore_index=True)
         shape = (-1, replications, policies)
         variants = runs["variant"].to_numpy().reshape(shape)[:, 0, 0]
-        of_fleet = [name for name in EDGE_FIGURES if name in runs]
-        columns = [*FIGURES, *present(runs), *of_fleet, "annual_cost"]
+        columns = [*FIGURES, *extra_figures(runs), "annual_cost"]
         yield variants, {name: runs[name].to_numpy(dtype=np.float64).reshape(shape) for name in columns}
 
 

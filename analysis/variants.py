@@ -28,9 +28,9 @@ from analysis.comparison import (
     row_of,
 )
 from analysis.entrants import entrant_of, play_in, world_for
+from analysis.extra_figures import extra_figures
 from analysis.feasibility import warnings_for
 from analysis.progress import progress_of
-from analysis.report_people import people_means
 from analysis.workers import in_order
 from scenarios.overlays import Overlay, overlaid
 from scenarios.policies import parse_policy
@@ -100,8 +100,7 @@ class VariantComparison(Comparison):
                 **{f"{count}_per_year": self._per_year(name, count) for count in _COUNTS},
                 **{column: self._pooled(name, part) for column, part in _MEANS.items()},
                 "decay_mttr_hours": self._pooled(name, "recovery"),
-                **people_means(self, name),
-                **{column: self.interval(name, column).mean for column in self.edge_figures},
+                **{column: self.interval(name, column).mean for column in extra_figures(self.runs)},
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("variant")
 

@@ -15,7 +15,7 @@ import pytest
 from scipy import stats
 
 from analysis.comparison import FIRST_BATCH, TWIN, Comparison, compare
-from analysis.report_people import FIGURES as PEOPLE
+from analysis.extra_figures import PEOPLE
 from analysis.statistics import variance_reduction
 from scenarios.loader import validate_mapping
 from scenarios.policies import parse_policy
